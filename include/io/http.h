@@ -1,0 +1,74 @@
+/* HTTP over libcurl multi on the loop: connection reuse, TLS 1.2+, ceilings, deadlines; no retries (the callers know what may be
+ * repeated). One struct http for the process. */
+#ifndef IO_HTTP_H
+#define IO_HTTP_H
+
+#include "base/error.h"
+#include "base/strbuf.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct loop;
+struct http;
+struct http_call;
+
+/* Where trust comes from; kept by the caller as long as calls use it. NULL fields: the system's. */
+struct http_tls {
+    const char *ca_pem;        /* CA certificates as PEM text */
+    const char *cert_pem;      /* client certificate and key as PEM text */
+    const char *key_pem;
+    const char *server_name;   /* name to verify when it differs from the host */
+    bool insecure;             /* only for kubeconfig's insecure-skip-tls-verify */
+    const char *ca_key;        /* configuration key to name in TLS errors: "tls-ca-file" */
+};
+
+struct http_reply {
+    int status;                /* HTTP status; 0 when no answer came (see error) */
+    struct strbuf body;        /* at most request.body_most; empty when a sink took it */
+    struct strbuf headers;     /* raw header lines of the last answer, CRLF */
+    char remote_request_id[64];/* X-Request-Id of the answer or "" */
+    double seconds;
+};
+/* Borrows the value of a reply header (case-insensitive, without blanks) into out; false when missing. */
+bool http_reply_header(const struct http_reply *reply, const char *name, char *out, size_t out_size);
+
+/* Called once. error is BLAME_NONE when an answer came, whatever its status. Borrows reply until return. */
+typedef void http_done(void *owner, const struct http_reply *reply, const struct error *error);
+/* Streamed body of a 2xx answer; -1 stops the call with an error. */
+typedef int http_sink(void *owner, const char *bytes, size_t length);
+/* Fills up to size bytes; 0 at the end, -1 on failure. */
+typedef long http_source(void *owner, char *bytes, size_t size);
+
+struct http_request {
+    const char *method;        /* "GET"... */
+    const char *url;
+    const char *const *headers;/* NULL-ended "Name: value"; values may be secrets: never logged */
+    const char *body;          /* borrowed until done; NULL none */
+    size_t body_length;
+    size_t body_most;          /* ceiling of the answer; 0: 4 MiB. Over it: BLAME_REMOTE, code 0 */
+    uint64_t timeout_ms;       /* whole call; 0: 60 s */
+    uint64_t answer_timeout_ms;/* until the first header of the answer; 0: as timeout_ms */
+    const struct http_tls *tls;
+    http_sink *sink;           /* optional: takes the body of a 2xx answer */
+    /* optional multipart upload: one part named "file" with this file name, streamed from source (size -1: chunked) */
+    const char *upload_name;
+    http_source *source;
+    int64_t source_size;
+    bool source_is_body;       /* with source: plain body instead of multipart */
+    bool follow_redirects;     /* at most 5, https or same scheme only; secret headers are dropped on another host */
+    const char *user_agent;
+};
+
+struct http *http_new(struct loop *loop, const char *user_agent);
+/* Cancels what is open (done is not called). */
+void http_free(struct http *http);
+/* Starts a call; strings are copied except body. Never calls done before returning. TLS errors name the cause: unknown CA, wrong name,
+ * expired, plain HTTP on the other side, and the configuration key to set. */
+struct http_call *http_start(struct http *http, const struct http_request *request, http_done *done, void *owner);
+/* Ends a call without calling done; from any callback, its own included. NULL is fine. */
+void http_cancel(struct http_call *call);
+/* Requests made since start: for tests and metrics. */
+uint64_t http_count(const struct http *http);
+
+#endif

@@ -1,0 +1,15 @@
+/* Shell text for a step: what runs in the job's container (runner-api.md sections 4.2 and 4.3). Pure. */
+#ifndef JOB_SCRIPT_H
+#define JOB_SCRIPT_H
+
+#include "base/strbuf.h"
+#include "job/payload.h"
+
+/* Appends a script that works in bash, dash and busybox sh: errexit, pipefail where the shell has it, noclobber off, reads GITLAB_ENV's lines, echoes each line
+ * in green ("$ line", multi-line: first line and " # collapsed multi-line command"), runs it. The body is evaluated as one quoted string, so that a
+ * syntax error stops everything. descriptor: the number the shell was started with (/proc/self/fd/N), closed first. Lines are trimmed; an empty one is an empty echo. */
+void script_render(const struct job_step *step, int descriptor, struct strbuf *out);
+/* Prints a notice before the lines ("Running after script..." in green) for after_script. */
+void script_render_after(const struct job_step *step, int descriptor, struct strbuf *out);
+
+#endif

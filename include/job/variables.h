@@ -1,0 +1,44 @@
+/* The variables of a job, merged and expanded (runner-api.md section 3.4). Pure. */
+#ifndef JOB_VARIABLES_H
+#define JOB_VARIABLES_H
+
+#include "base/strbuf.h"
+#include "base/strmap.h"
+#include "job/payload.h"
+
+#define VARIABLE_VALUE_MOST   (128u * KIB - 1) /* NAME=value with its NUL must fit MAX_ARG_STRLEN */
+#define VARIABLES_TOTAL_MOST  (2u * MIB - 64u * KIB)
+
+struct variable {
+    char *key, *value;        /* final; for a file variable the value is its path */
+    char *file_content;       /* file variables, else NULL */
+    bool masked, is_public, raw;
+};
+struct variables {
+    struct variable *items;   /* in order of first definition */
+    size_t count;
+    struct strmap index;
+};
+
+/* What the runner adds, see section 3.4 steps 1, 2, 5, 6, 7. NULL-ended "KEY=value" lists borrow. */
+struct variables_input {
+    const struct job *job;
+    const char *const *runner_environment;  /* [[runners]] environment and feature flags, below job variables */
+    const char *image, *builds_dir, *project_dir, *tmp_dir, *files_dir; /* files_dir: "/.dataops/files" */
+    const char *short_token, *version, *revision, *arch;
+    const char *ca_pem;                      /* becomes file variable CI_SERVER_TLS_CA_FILE; NULL none */
+};
+/* Gives the merged, expanded variables (variables_clear). One pass, each value against the unexpanded list; raw ones stay; the last of duplicates wins. */
+void variables_merge(const struct variables_input *input, struct variables *given);
+const char *variables_get(const struct variables *variables, const char *key);
+/* GitLab's boolean reading of a variable, otherwise when unset or no boolean. */
+bool variables_bool(const struct variables *variables, const char *key, bool otherwise);
+/* Expands $NAME, ${NAME}, $$ in text; unknown names become empty. Gives a text. */
+char *variables_expand(const struct variables *variables, const char *text);
+/* BLAME_INPUT naming the variable that no process can be started with, advising a file variable; 0 when all fit. */
+int variables_check(const struct variables *variables, struct error *error) MUST_CHECK;
+/* The project folder for a repository URL: <builds_dir>/<group>/<project>. Never leaves builds_dir. Gives a text. */
+char *variables_project_dir(const char *builds_dir, const char *repo_url, struct error *error);
+void variables_clear(struct variables *variables);
+
+#endif

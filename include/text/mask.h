@@ -1,0 +1,25 @@
+/* Masking of a byte stream, whatever the chunking (runner-api: section 5.5): phrases (longest match first, overlaps found:
+ * Aho-Corasick), token prefixes (prefix stays, the following run of [-._=A-Za-z0-9] goes), URL parameters
+ * (private_token, authenticity_token, rss_token, x-amz-signature, x-amz-credential, x-amz-security-token, after ? or &,
+ * any case; the value up to ? & blank or control byte goes). Replacement is "[MASKED]". */
+#ifndef TEXT_MASK_H
+#define TEXT_MASK_H
+
+#include "base/strbuf.h"
+
+struct mask;
+
+struct mask *mask_new(void);
+/* Adds a phrase: trimmed of white space at both ends, empties and duplicates dropped. Copies. Before the first feed. */
+void mask_add_phrase(struct mask *mask, const char *bytes, size_t length);
+/* Adds a token prefix such as "glpat-". Before the first feed. */
+void mask_add_prefix(struct mask *mask, const char *prefix);
+/* Feeds bytes; appends what is decided to out. Holds back only a possible match. */
+void mask_feed(struct mask *mask, const char *bytes, size_t length, struct strbuf *out);
+/* How many bytes are held back now. */
+size_t mask_held(const struct mask *mask);
+/* Flushes what is held back (end of a stream, or a pause: a match that is not complete is no match). */
+void mask_flush(struct mask *mask, struct strbuf *out);
+void mask_free(struct mask *mask);
+
+#endif
