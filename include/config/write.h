@@ -1,0 +1,27 @@
+/* Writing config.toml as `register` leaves it (install.md section 6). Pure. */
+#ifndef CONFIG_WRITE_H
+#define CONFIG_WRITE_H
+
+#include "base/strbuf.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct config_entry {
+    const char *name, *url, *token, *executor;   /* executor as it was asked for ("docker", "kubernetes") */
+    uint64_t id;
+    const char *token_obtained_at, *token_expires_at; /* RFC 3339 or NULL */
+    const char *tls_ca_file, *tls_cert_file, *tls_key_file;
+    const char *docker_image, *kubernetes_image, *kubernetes_namespace, *service_account;
+    const char *const *environment;              /* NULL-ended or NULL */
+    int64_t limit;
+};
+/* A whole new file with its global part (concurrent, check_interval, ... in the stock runner's order and form: sed lines
+ * `concurrent = .*`, `check_interval = .*` and ` volumes = .*` hit it). */
+void config_write_new(const struct config_entry *entry, struct strbuf *out);
+/* Existing TOML text with one more [[runners]] at its end; the rest stays byte for byte. */
+void config_write_more(const char *existing, const struct config_entry *entry, struct strbuf *out);
+/* Existing TOML text without the index-th [[runners]] (0-based) with all its sub-tables; the rest stays. false when there is none. */
+bool config_write_less(const char *existing, size_t index, struct strbuf *out);
+
+#endif
