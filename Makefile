@@ -1,0 +1,44 @@
+# Thin: each target calls what does the work. `make help` lists them.
+SHELL := /bin/bash
+BUILD ?= build
+JOBS  ?= $(shell nproc)
+VENV  := .venv
+PYTEST := $(VENV)/bin/python -m pytest -q
+export DATAOPS_CLUSTER ?= standin
+
+.PHONY: help deps deps-build deps-test deps-cluster build demo unit integration cluster test fuzz lint image bench clean
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
+
+deps: deps-build deps-test deps-cluster ## install everything that build, tests and the real cluster need
+deps-build: ## Debian packages to build and to run the demo
+	@scripts/deps build
+deps-test: deps-build ## and what the tests need
+	@scripts/deps test
+deps-cluster: ## and a real Kubernetes, built from Go modules once (7 minutes)
+	@scripts/deps cluster
+
+build: deps-build ## the three programs, in build/
+	@scripts/build release && cp -f $(BUILD)/release/dataops-runner $(BUILD)/release/dataops-courier $(BUILD)/release/dataops-step $(BUILD)/
+
+demo: build ## a runner, a queue, two jobs, on the embedded stand-ins (SITES=2: two runners; CLUSTER=real: a real Kubernetes)
+	@scripts/demo "$(SITES)" "$(CLUSTER)"
+
+unit: deps-test ## unit tests under ASan and UBSan
+	@scripts/unit
+integration: deps-test ## whole jobs on the stand-ins, programs under ASan and UBSan
+	@scripts/integration standin
+cluster: deps-cluster build ## the same cases and more on a real Kubernetes
+	@scripts/integration real
+test: ## everything that must be green: lint, unit, integration, cluster, short fuzz
+	@scripts/test
+fuzz: deps-test ## each fuzz target for SECONDS (60)
+	@scripts/fuzz $(or $(SECONDS_EACH),60)
+lint: deps-test ## warnings of gcc and clang, analyzer, layers, wrappers, purity, format, shellcheck
+	@scripts/lint
+image: build ## build/dataops-runner-image.tar
+	@deploy/image
+bench: image deps-cluster ## budgets of docs/design.md section 5, on a real Kubernetes
+	@scripts/bench
+clean: ## removes build/
+	rm -rf $(BUILD)
