@@ -11,7 +11,8 @@ struct backoff {
     unsigned tries;      /* how many waits were handed out since the last reset */
 };
 
-/* Next wait: between half and all of first_ms * 2^tries, at most most_ms; random is any 32-bit number. Counts the try. */
+/* Next wait: between half and all of first_ms * 2^tries, at most most_ms; random is any 32-bit number. Counts the try.
+ */
 uint64_t backoff_next_ms(struct backoff *backoff, uint32_t random);
 /* No tries are left. */
 bool backoff_is_over(const struct backoff *backoff);

@@ -9,12 +9,13 @@ struct list {
     struct list *next, *previous;
 };
 
-#define LIST_HEAD(name)                   struct list name = { &(name), &(name) }
-#define list_of(node, type, member)       ((type *)(void *)((char *)(node) - offsetof(type, member)))
-#define LIST_EACH(node, head)             for (struct list *node = (head)->next; node != (head); node = node->next)
+#define LIST_HEAD(name)             struct list name = { &(name), &(name) }
+#define list_of(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
+#define LIST_EACH(node, head)       for (struct list *node = (head)->next; node != (head); node = node->next)
 /* The current node may be removed inside the loop. */
-#define LIST_EACH_SAFE(node, head) \
-    for (struct list *node = (head)->next, *node##_next = node->next; node != (head); node = node##_next, node##_next = node->next)
+#define LIST_EACH_SAFE(node, head)                                                                                     \
+    for (struct list *node = (head)->next, *node##_next = node->next; node != (head);                                  \
+         node = node##_next, node##_next = node->next)
 
 static inline void list_init(struct list *head)
 {

@@ -5,12 +5,12 @@
 
 #include <stddef.h>
 
-#define KIB              1024u
-#define MIB              (1024u * 1024u)
-#define MUST_CHECK       __attribute__((warn_unused_result))
+#define KIB               1024u
+#define MIB               (1024u * 1024u)
+#define MUST_CHECK        __attribute__((warn_unused_result))
 #define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
-#define UNUSED           __attribute__((unused))
-#define COUNT_OF(array)  (sizeof(array) / sizeof((array)[0]))
+#define UNUSED            __attribute__((unused))
+#define COUNT_OF(array)   (sizeof(array) / sizeof((array)[0]))
 
 /* Gives zeroed memory. Never NULL. Free with mem_free. */
 void *mem_new(size_t size_bytes) __attribute__((malloc));

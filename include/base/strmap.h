@@ -29,7 +29,8 @@ void *strmap_get(const struct strmap *map, const char *key);
 bool strmap_has(const struct strmap *map, const char *key);
 /* Removes and frees; false when the key was not there. */
 bool strmap_remove(struct strmap *map, const char *key);
-/* Next live entry after *position (start with 0), NULL at the end. Removing the current one while walking is allowed. */
+/* Next live entry after *position (start with 0), NULL at the end. Removing the current one while walking is allowed.
+ */
 struct strmap_entry *strmap_next(const struct strmap *map, size_t *position);
 void strmap_clear(struct strmap *map);
 
