@@ -1,0 +1,1 @@
+"""The parts of tests/cluster/cluster, one file per idea."""

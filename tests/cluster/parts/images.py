@@ -1,0 +1,103 @@
+"""The images every test pod starts from, made on this machine: no registry is asked."""
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from . import archive, programs, settings
+from .places import Places
+from .trouble import Trouble, say
+
+BASE_IMAGE = "registry.test/base:1"
+SUITE = "bookworm"
+INCLUDED = "bash,ca-certificates,git"
+# Raise it when what is made below changes, so that nobody goes on with an old one.
+BASE_EDITION = 1
+
+
+def _mirror() -> str:
+    """The package mirror this machine uses itself, or "" for debootstrap's own choice."""
+    done = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(SITE) $(RELEASE)"], capture_output=True, text=True, check=False
+    )
+    for line in done.stdout.splitlines():
+        site, _, release = line.partition(" ")
+        if release == SUITE:
+            return site
+    return ""
+
+
+def base_layer() -> Path:
+    """A small Debian with bash, git and CA certificates as a tar file; made once (half a minute), then kept."""
+    path = programs.cache_root() / f"{SUITE}-{BASE_EDITION}.layer.tar"
+    if path.exists():
+        return path
+    programs.require(programs.IMAGE_PROGRAMS)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    say(f"making a base image of {SUITE} with debootstrap, once")
+    with tempfile.TemporaryDirectory(prefix="base-", dir=path.parent) as folder:
+        Path(folder).chmod(0o755)
+        command = [programs.find("debootstrap"), "--variant=minbase", f"--include={INCLUDED}", SUITE, folder]
+        done = subprocess.run(command + [m for m in [_mirror()] if m], capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Trouble(f"debootstrap failed: {(done.stderr or done.stdout).strip()[-400:]}")
+        for waste in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale"):
+            shutil.rmtree(Path(folder) / waste, ignore_errors=True)
+        for needed in ("var/cache/apt/archives/partial", "var/lib/apt/lists/partial", "usr/share/man/man1"):
+            (Path(folder) / needed).mkdir(parents=True)
+        partial = path.with_name(path.name + ".partial")
+        # One's own device nodes are the runtime's affair.
+        subprocess.run(
+            ["tar", "--numeric-owner", "--sort=name", "--exclude=./dev/*", "-C", folder, "-cf", str(partial), "."], check=True
+        )
+        partial.rename(path)
+    return path
+
+
+def base_archive() -> Path:
+    """The base as an image that `load` takes."""
+    path = programs.cache_root() / f"{SUITE}-{BASE_EDITION}.image.tar"
+    if not path.exists():
+        archive.write(path, BASE_IMAGE, base_layer(), {"Cmd": ["bash"]})
+    return path
+
+
+def pause_archive() -> Path:
+    """The sandbox image: one static program."""
+    path = programs.cache_root() / "pause-1.image.tar"
+    if path.exists():
+        return path
+    programs.require({"cc": "gcc"})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    source = Path(__file__).resolve().parent.parent / "pause.c"
+    with tempfile.TemporaryDirectory() as folder:
+        program, layer = Path(folder) / "pause", Path(folder) / "layer.tar"
+        subprocess.run(["cc", "-std=gnu17", "-static", "-Os", "-s", "-o", str(program), str(source)], check=True)
+        archive.layer_of(layer, {"pause": (program.read_bytes(), 0o755)})
+        archive.write(path, settings.PAUSE_IMAGE, layer, {"Entrypoint": ["/pause"]})
+    return path
+
+
+def load(place: Places, path: Path) -> list[str]:
+    """Imports a docker-archive into the node; gives the names of its images."""
+    if not place.containerd_socket.exists():
+        raise Trouble("no cluster is up: tests/cluster/cluster up")
+    command = [
+        programs.find("ctr"), "--address", str(place.containerd_socket), "--namespace", "k8s.io",
+        "images", "import", str(path),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Trouble(f"{path} could not be imported: {done.stderr.strip()}")
+    return [line.split()[1] for line in done.stdout.splitlines() if line.startswith("unpacking")]
+
+
+def load_once(place: Places, path: Path) -> None:
+    """As `load`, unless this very file was imported into this node before."""
+    mark = place.containerd / f"imported-{path.name}"
+    identity = f"{path.stat().st_mtime_ns} {path.stat().st_size}"
+    if mark.exists() and mark.read_text() == identity:
+        return
+    load(place, path)
+    mark.write_text(identity)
