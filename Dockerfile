@@ -1,0 +1,47 @@
+# The one image: controller, courier and step. `make image` builds it (deploy/image).
+#
+# The programs come from the build machine (the release preset), not from a builder stage: what ships is, byte for byte,
+# what the tests ran, and the build needs nothing but a base and its packages. The base must therefore be of the Debian
+# release that the programs were linked on; the last RUN refuses anything else.
+ARG BASE=debian:bookworm-slim
+FROM ${BASE}
+
+# git brings perl, courier's sources need both git and git-lfs; the evlib is loaded at run time, so ldd does not name it.
+RUN apt-get update -qq \
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        ca-certificates git git-lfs \
+        libarchive13 libcjson1 libcurl4 libpcre2-8-0 libssl3 libuv1 libwebsockets17 libwebsockets-evlib-uv libyaml-0-2 zlib1g \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/log/*.log /var/log/apt \
+    && groupadd --gid 65532 dataops \
+    && useradd --uid 65532 --gid 65532 --home-dir /home/dataops --create-home --shell /usr/sbin/nologin dataops \
+    && install -d -o dataops -g dataops -m 0750 /etc/gitlab-runner
+
+COPY dataops-runner dataops-courier dataops-step /usr/local/bin/
+
+# dataops-step is static: it runs in any job's image, and ldd says so with a failure.
+RUN set -e; chmod 0755 /usr/local/bin/dataops-*; \
+    for program in runner courier; do \
+        if ldd "/usr/local/bin/dataops-$program" | grep 'not found' >&2; then \
+            echo "dataops-$program does not fit this base" >&2; exit 1; \
+        fi; \
+    done; \
+    if ldd /usr/local/bin/dataops-step >/dev/null 2>&1; then echo "dataops-step is not static" >&2; exit 1; fi
+
+ARG VERSION=0.0.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="dataops-runner" \
+      org.opencontainers.image.description="Runs DataOps.live jobs as pods" \
+      org.opencontainers.image.vendor="DataOps.live" \
+      org.opencontainers.image.documentation="https://docs.dataops.live" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+
+ENV CONFIG_FILE=/etc/gitlab-runner/config.toml HOME=/home/dataops
+# The controller's user. Courier, the same image in a job's pod, is root there by its securityContext.
+USER 65532:65532
+WORKDIR /home/dataops
+# metrics, /healthz, /readyz
+EXPOSE 9252
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["dataops-runner"]
+CMD ["run"]
