@@ -35,6 +35,7 @@ POST   /_standin/jobs/ID/artifacts        {"base64": ...}: as if the job had upl
 POST   /_standin/jobs/ID/cancel           {"force": true} skips canceling
 POST   /_standin/jobs/ID/drop             {"reason": ...}: the platform fails it
 POST   /_standin/jobs/ID/erase            404 from now on
+POST   /_standin/jobs/ID/release          a job added with "held": true may go
 POST   /_standin/jobs/ID/succeed          a job that nobody ran is done (to be needed by others)
 GET    /_standin/requests?method=&path=&since=N   recorded requests
 GET    /_standin/violations               what a client did that the platform lets pass although it is wrong
@@ -71,7 +72,7 @@ class Control:
             web.get(job + "/trace", self.trace),
             web.get(job + "/artifacts/{type}", self.artifact),
             web.post(job + "/artifacts", self.seed_artifact),
-            web.post(job + "/{verb:cancel|drop|erase|succeed}", self.steer_job),
+            web.post(job + "/{verb:cancel|drop|erase|succeed|release}", self.steer_job),
             web.get("/_standin/requests", self.requests),
             web.get("/_standin/violations", self.violations),
             web.get("/_standin/secrets", self.secrets),
@@ -154,7 +155,11 @@ class Control:
         return web.json_response([job.view() for job in self.platform.jobs.values()])
 
     async def add_job(self, request: web.Request) -> web.Response:
-        job = self.platform.add_job(await json_body(request))
+        body = await json_body(request)
+        faults = body.pop("faults", [])
+        job = self.platform.add_job(body)
+        for fault in faults:
+            self.platform.faults.add({**fault, "path": fault["path"].replace("@ID@", str(job.id))})
         return web.json_response({"id": job.id, "token": job.token, "state": job.state}, status=201)
 
     async def job(self, request: web.Request) -> web.Response:
@@ -204,6 +209,8 @@ class Control:
             job.finish("failed", body.get("reason", "stuck_or_timeout_failure"))
         elif verb == "erase":
             job.erased = True
+        elif verb == "release":
+            job.held = False
         elif not job.final:
             job.finish("success")
         self.platform.finished(job)

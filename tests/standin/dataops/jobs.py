@@ -73,6 +73,7 @@ class Job:
     payload: dict | None = None
     times: dict[str, float] = field(default_factory=dict)
     erased: bool = False
+    held: bool = False  # stays created until the test releases it
 
     def mark(self, name: str) -> None:
         self.times.setdefault(name, time.time())

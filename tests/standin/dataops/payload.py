@@ -23,6 +23,8 @@ project repository ref sha depth refspecs before_sha    what to check out; repos
 allow_git_fetch trace_sections failure_reasons          payload switches
 payload                             merged over the finished payload, deep; null removes a key
 raw raw_base64                      sent in place of the payload, byte for byte; @ID@ and @TOKEN@ are filled in
+held                                stays created until POST jobs/ID/release
+faults                              faults to set before the job can be picked; @ID@ in their path is filled in
 pad_bytes                           a variable PADDING of so many bytes is added
 """
 

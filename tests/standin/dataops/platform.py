@@ -73,6 +73,7 @@ class Platform:
         job = Job(job_id, token, description.get("project", "acme/warehouse"), description.get("name", "job"),
                   description, list(description.get("tags") or []), bool(description.get("protected", False)), needs)
         job.holds = list(description.get("archive_intervals", self.settings.archive_intervals))
+        job.held = bool(description.get("held", False))
         job.mark("created")
         self.jobs[job_id] = job
         self.by_token[token] = job
@@ -83,7 +84,7 @@ class Platform:
     def advance(self) -> None:
         """Moves created jobs on whose needs are met (or can never be)."""
         for job in self.jobs.values():
-            if job.state != "created":
+            if job.state != "created" or job.held:
                 continue
             states = [self.jobs[n].state for n in job.needs if n in self.jobs]
             if any(state in ("failed", "canceled") for state in states):

@@ -1,0 +1,142 @@
+"""Fixtures of the integration cases.
+
+`site` is shared by all cases of a run: one stand-in pair (or the real cluster) and one controller. A case that needs a
+controller of its own asks for `make_site`. Jobs declared with @runs(...) are added when the first case of their module
+starts, so that they run side by side while the cases wait for them one after the other:
+
+    @runs(script=["exit 42"])
+    def test_exit_code(job):
+        job.fails()
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.integration.harness import place as places
+from tests.integration.harness.controller import program
+from tests.integration.harness.site import DataOpsProcess, Site
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "runs(**jobs): jobs that are added when the module starts; see tests/integration/conftest.py")
+
+
+def pytest_collection_modifyitems(items):
+    if places.chosen() == places.STANDIN:
+        return
+    for item in items:
+        marker = item.get_closest_marker("standin_only")
+        if marker:
+            item.add_marker(pytest.mark.skip(reason="stand-in only: " + marker.kwargs["reason"]))
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory) -> Path:
+    """Where a run keeps its files; DATAOPS_KEEP names a folder that stays."""
+    kept = os.environ.get("DATAOPS_KEEP")
+    if kept:
+        path = Path(kept).resolve()
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+    return tmp_path_factory.mktemp("run")
+
+
+@pytest.fixture(scope="session")
+def programs() -> None:
+    missing = [name for name in ("dataops-runner", "dataops-courier", "dataops-step") if not program(name).exists()]
+    if missing:
+        pytest.fail(f"{', '.join(missing)} not built: run make build, or set DATAOPS_BUILD", pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def place(folder):
+    chosen = places.make()
+    try:
+        chosen.start(folder)
+        yield chosen
+    finally:
+        chosen.stop()
+
+
+@pytest.fixture(scope="session")
+def dataops_process(folder, place):
+    process = DataOpsProcess(folder, place.dataops_address)
+    yield process
+    process.stop()
+
+
+@pytest.fixture(scope="session")
+def dataops(dataops_process):
+    return dataops_process.client
+
+
+@pytest.fixture(scope="session")
+def site(folder, programs, place, dataops):
+    """The shared site. Cases must leave it as they found it."""
+    shared = Site(folder, dataops, place).start()
+    yield shared
+    shared.stop()
+    assert shared.controller.process.returncode == 0, shared.controller.log[-4000:]
+
+
+@pytest.fixture
+def make_site(folder, programs, place, dataops):
+    """Makes sites with a runner and a controller of their own; stopped when the case ends."""
+    with contextlib.ExitStack() as stack:
+        def make(start: bool = True, **options) -> Site:
+            made = Site(folder, dataops, place, **options)
+            stack.callback(made.stop)
+            return made.start() if start else made
+        yield make
+
+
+class Declared:
+    """The jobs of one module, by case and name."""
+
+    def __init__(self, site, items) -> None:
+        self._jobs = {}
+        for item in items:
+            marker = item.get_closest_marker("runs")
+            if marker is not None:
+                self._jobs[item.nodeid] = {name: site.job(**description)
+                                           for name, description in declared(item, marker).items()}
+
+    def of(self, nodeid: str) -> dict:
+        return self._jobs[nodeid]
+
+
+def declared(item, marker) -> dict[str, dict]:
+    """@runs(script=...) is one job; @runs(a=dict(...), b=dict(...)) are several. A parameter set may hold it too."""
+    given = dict(marker.kwargs)
+    if given and all(isinstance(value, dict) for value in given.values()) and "script" not in given:
+        return given
+    return {"job": given}
+
+
+@pytest.fixture(scope="module")
+def declared_jobs(request, site):
+    items = [item for item in request.session.items if item.fspath == request.node.fspath]
+    return Declared(site, items)
+
+
+@pytest.fixture
+def jobs(request, declared_jobs):
+    return declared_jobs.of(request.node.nodeid)
+
+
+@pytest.fixture
+def job(jobs):
+    return jobs["job"]
+
+
+@pytest.fixture
+def no_violations(dataops):
+    """The case fails when a runner broke a rule of the protocol meanwhile."""
+    before = len(dataops.violations())
+    yield
+    assert dataops.violations()[before:] == []
