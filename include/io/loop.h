@@ -17,8 +17,9 @@ typedef void loop_ready(void *owner, unsigned ready);
 typedef void loop_due(void *owner);
 typedef void loop_signal(void *owner, int number);
 
+/* Also makes the process ignore SIGPIPE: a peer that went away is an error of a write, not the end of the process. */
 struct loop *loop_new(void);
-/* Asserts that no watch or timer is left. */
+/* Runs what loop_later still holds, then asserts that no watch or timer is left. */
 void loop_free(struct loop *loop);
 /* Runs until loop_stop. */
 void loop_run(struct loop *loop);
@@ -32,11 +33,13 @@ int64_t loop_wall_us(const struct loop *loop);
 /* Any 32-bit random number, for jitter. */
 uint32_t loop_random(struct loop *loop);
 
-/* Calls then while fd is readable or writable as asked. The fd stays the caller's; watch_stop before closing it. */
+/* Calls then while fd is readable or writable as asked. The fd stays the caller's (it becomes non-blocking); watch_stop before
+ * closing it. NULL when fd cannot be waited for: a regular file, or one that is watched already. */
 struct watch *loop_watch(struct loop *loop, int fd, unsigned ready, loop_ready *then, void *owner);
 void watch_change(struct watch *watch, unsigned ready);
 void watch_stop(struct watch *watch);
-/* Calls then once after delay_ms. The timer is gone after it fired or was stopped; *slot is kept NULL or pointing at it. */
+/* Calls then once after delay_ms. The timer is gone after it fired or was stopped; *slot is kept NULL or pointing at it.
+ * A timer that is already in *slot is stopped first. */
 void loop_after(struct loop *loop, struct timer **slot, uint64_t delay_ms, loop_due *then, void *owner);
 /* Stops the timer in *slot when there is one, and sets *slot to NULL. */
 void timer_stop(struct timer **slot);
@@ -51,6 +54,8 @@ struct resolve;
 typedef void loop_resolved(void *owner, const char *address, const struct error *error);
 struct resolve *loop_resolve(struct loop *loop, const char *host, loop_resolved *then, void *owner);
 void loop_resolve_cancel(struct resolve *resolve);
+/* Inside then only: the n-th address (0 is the one that then was given), NULL past the end: for trying the next one. */
+const char *loop_resolve_address(const struct resolve *resolve, unsigned n);
 
 /* The uv_loop_t, for io/ws.c alone. */
 void *loop_native(struct loop *loop);
