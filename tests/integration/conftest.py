@@ -111,10 +111,11 @@ class Declared:
 
 
 def declared(item, marker) -> dict[str, dict]:
-    """@runs(script=...) is one job; @runs(a=dict(...), b=dict(...)) are several. A parameter set may hold it too."""
+    """@runs(script=...) is one job; @runs(a=dict(...), b=dict(...)) are several; of those a parametrized case gets its own."""
     given = dict(marker.kwargs)
     if given and all(isinstance(value, dict) for value in given.values()) and "script" not in given:
-        return given
+        own = getattr(item, "callspec", None)
+        return {own.id: given[own.id]} if own is not None and own.id in given else given
     return {"job": given}
 
 

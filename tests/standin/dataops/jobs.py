@@ -119,6 +119,7 @@ class Job:
             "id": self.id,
             "name": self.name,
             "project": self.project,
+            "sha": ((self.payload or {}).get("git_info") or {}).get("sha"),
             "tags": self.tags,
             "needs": self.needs,
             "state": self.state,

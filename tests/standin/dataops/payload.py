@@ -22,6 +22,7 @@ dependencies                        ids whose archives are wanted (default: need
 project repository ref sha depth refspecs before_sha    what to check out; repository defaults to project
 allow_git_fetch trace_sections failure_reasons          payload switches
 payload                             merged over the finished payload, deep; null removes a key
+null                                a key of the payload that is sent as null
 raw raw_base64                      sent in place of the payload, byte for byte; @ID@ and @TOKEN@ are filled in
 held                                stays created until POST jobs/ID/release
 faults                              faults to set before the job can be picked; @ID@ in their path is filled in
@@ -94,7 +95,8 @@ class Payloads:
             },
             "policy_options": {"execution_policy_job": False, "policy_name": ""},
         }
-        return merged(payload, d.get("payload") or {})
+        payload = merged(payload, d.get("payload") or {})
+        return {**payload, d["null"]: None} if "null" in d else payload
 
     def body(self, job: Job, payload: dict) -> bytes:
         """What goes over the wire."""
