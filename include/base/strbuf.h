@@ -33,8 +33,8 @@ void strbuf_cut(struct strbuf *buffer, size_t length);
 const char *strbuf_text(const struct strbuf *buffer);
 /* Gives the bytes (free with mem_free) and empties the buffer; *length may be NULL. */
 char *strbuf_take(struct strbuf *buffer, size_t *length);
-/* Makes room for at least count more bytes and borrows a pointer to write there; then strbuf_wrote. NULL past the
- * ceiling. */
+/* Makes room for at least count more bytes and borrows a pointer to write there; then strbuf_wrote (also with 0: it
+ * ends the text again). NULL past the ceiling. */
 char *strbuf_room(struct strbuf *buffer, size_t count);
 void strbuf_wrote(struct strbuf *buffer, size_t count);
 /* Frees; may run twice. */

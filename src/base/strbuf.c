@@ -119,7 +119,7 @@ void strbuf_drop(struct strbuf *buffer, size_t count)
 
 void strbuf_cut(struct strbuf *buffer, size_t length)
 {
-    if (length >= buffer->length)
+    if (length > buffer->length || !buffer->bytes)
         return;
     buffer->length = length;
     buffer->bytes[length] = '\0';
