@@ -13,14 +13,15 @@ struct loop;
 struct http;
 struct http_call;
 
-/* Where trust comes from; kept by the caller as long as calls use it. NULL fields: the system's. */
+/* Where trust comes from; borrowed during http_start and ws_open only. NULL fields: the system's. */
 struct http_tls {
-    const char *ca_pem;        /* CA certificates as PEM text */
+    const char *ca_pem;        /* CA certificates as PEM text, trusted besides the system's */
+    bool ca_only;              /* trust ca_pem alone: a cluster's own CA */
     const char *cert_pem;      /* client certificate and key as PEM text */
     const char *key_pem;
     const char *server_name;   /* name to verify when it differs from the host */
     bool insecure;             /* only for kubeconfig's insecure-skip-tls-verify */
-    const char *ca_key;        /* configuration key to name in TLS errors: "tls-ca-file" */
+    const char *ca_key;        /* configuration key to name in TLS errors: "tls-ca-file"; NULL: none can be set */
 };
 
 struct http_reply {
@@ -30,7 +31,7 @@ struct http_reply {
     char remote_request_id[64];/* X-Request-Id of the answer or "" */
     double seconds;
 };
-/* Borrows the value of a reply header (case-insensitive, without blanks) into out; false when missing. */
+/* Copies the value of a reply header (name in any case, value without blanks around it) into out; false when missing or too long. */
 bool http_reply_header(const struct http_reply *reply, const char *name, char *out, size_t out_size);
 
 /* Called once. error is BLAME_NONE when an answer came, whatever its status. Borrows reply until return. */
@@ -56,7 +57,8 @@ struct http_request {
     http_source *source;
     int64_t source_size;
     bool source_is_body;       /* with source: plain body instead of multipart */
-    bool follow_redirects;     /* at most 5, https or same scheme only; secret headers are dropped on another host */
+    bool follow_redirects;     /* GET and HEAD: at most 5, https or same scheme only; on another host (or port) the caller's headers and
+                                  the client certificate are left behind, but for Accept, Range and the If- family */
     const char *user_agent;
 };
 

@@ -1,0 +1,126 @@
+/* How a transfer ended: redirects and failures in words. */
+#include "http_call.h"
+
+#include "http_headers.h"
+#include "text/url.h"
+#include "tls_words.h"
+
+#include <stdint.h>
+#include <string.h>
+#include <strings.h>
+
+struct place {
+    char *scheme, *host, *port;
+};
+
+static bool place_read(CURLU *parts, struct place *place)
+{
+    return curl_url_get(parts, CURLUPART_SCHEME, &place->scheme, 0) == CURLUE_OK &&
+           curl_url_get(parts, CURLUPART_HOST, &place->host, 0) == CURLUE_OK &&
+           curl_url_get(parts, CURLUPART_PORT, &place->port, CURLU_DEFAULT_PORT) == CURLUE_OK;
+}
+
+static void place_clear(struct place *place)
+{
+    curl_free(place->scheme);
+    curl_free(place->host);
+    curl_free(place->port);
+}
+
+static void leave_secrets_behind(struct http_call *call)
+{
+    struct curl_slist *kept = curl_slist_append(NULL, "Expect:");
+    for (struct curl_slist *line = call->headers; line; line = line->next)
+        if (header_travels(line->data))
+            kept = curl_slist_append(kept, line->data);
+    http_headers_clear(call);
+    call->headers = kept;
+    mem_free((void *)(uintptr_t)call->tls.cert_pem);
+    mem_wipe_free((void *)(uintptr_t)call->tls.key_pem, call->tls.key_pem ? strlen(call->tls.key_pem) : 0);
+    mem_free((void *)(uintptr_t)call->tls.server_name);
+    call->tls.cert_pem = call->tls.key_pem = call->tls.server_name = NULL;
+}
+
+/* Goes on at location; -1 with call->error set when that is not allowed. */
+static int redirect(struct http_call *call, const char *location)
+{
+    struct place old = { 0 }, new = { 0 };
+    char *url = NULL;
+    int result = -1;
+    CURLU *parts = curl_url();
+    if (!parts || curl_url_set(parts, CURLUPART_URL, call->url, 0) != CURLUE_OK || !place_read(parts, &old) ||
+        curl_url_set(parts, CURLUPART_URL, location, 0) != CURLUE_OK || !place_read(parts, &new) ||
+        curl_url_get(parts, CURLUPART_URL, &url, 0) != CURLUE_OK) {
+        error_set(&call->error, BLAME_REMOTE, 0, "redirect to something that is no URL");
+    } else if (strcmp(new.scheme, old.scheme) != 0 && strcmp(new.scheme, "https") != 0) {
+        error_set(&call->error, BLAME_REMOTE, 0, "redirect from https to %s refused", new.scheme);
+    } else {
+        if (strcmp(new.scheme, old.scheme) != 0 || strcasecmp(new.host, old.host) != 0 || strcmp(new.port, old.port) != 0)
+            leave_secrets_behind(call);
+        mem_free(call->url);
+        call->url = mem_text(url);
+        result = 0;
+    }
+    curl_free(url);
+    place_clear(&old);
+    place_clear(&new);
+    curl_url_cleanup(parts);
+    return result;
+}
+
+bool http_redirected(struct http_call *call)
+{
+    int status = call->reply.status;
+    bool asks = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+    bool may = strcmp(call->method, "GET") == 0 || strcmp(call->method, "HEAD") == 0;
+    char location[8192];
+    if (!asks || !may || !call->follow_redirects ||
+        !http_reply_header(&call->reply, "Location", location, sizeof location))
+        return false;
+    if (++call->redirects > REDIRECTS_MOST) {
+        error_set(&call->error, BLAME_REMOTE, 0, "more than %d redirects", REDIRECTS_MOST);
+        return true;
+    }
+    if (redirect(call, location) < 0)
+        return true;
+    strbuf_cut(&call->reply.body, 0);
+    strbuf_cut(&call->reply.headers, 0);
+    call->reply.status = 0;
+    return true;
+}
+
+void http_explain(struct http_call *call, CURLcode result)
+{
+    struct error *error = &call->error;
+    const char *words = call->trouble[0] ? call->trouble : curl_easy_strerror(result);
+    OWNED_TEXT char *url = url_for_people(call->url);
+    long verify = 0;
+    if (error->blame == BLAME_NONE) {
+        switch ((int)result) {
+        case CURLE_PEER_FAILED_VERIFICATION:
+            curl_easy_getinfo(call->easy, CURLINFO_SSL_VERIFYRESULT, &verify);
+            tls_refused(error, url, verify, call->tls.ca_key, words);
+            return;
+        case CURLE_SSL_CONNECT_ERROR:
+            tls_failed(error, url, words);
+            return;
+        case CURLE_SSL_CACERT_BADFILE:
+            error_set(error, BLAME_CONFIG, 0, "TLS: %s holds no usable CA certificate (PEM)",
+                      call->tls.ca_key ? call->tls.ca_key : "the CA");
+            return;
+        case CURLE_SSL_CERTPROBLEM:
+            error_set(error, BLAME_CONFIG, 0, "TLS: the client certificate or its key cannot be used: %s", words);
+            return;
+        case CURLE_OPERATION_TIMEDOUT:
+            error_set(error, BLAME_TIMEOUT, 0, "%s", words);
+            break;
+        case CURLE_URL_MALFORMAT:
+        case CURLE_UNSUPPORTED_PROTOCOL:
+            error_set(error, BLAME_INPUT, 0, "%s", words);
+            break;
+        default:
+            error_set(error, BLAME_REMOTE, 0, "%s", words);
+        }
+    }
+    error_within(error, "%s %s", call->method, url);
+}
