@@ -15,6 +15,7 @@ struct pod_input {
     const struct config_runner *runner;
     const char *ns, *release, *slot, *short_token, *version;
     const char *sealed;         /* annotation text or NULL */
+    const char *notes;          /* the controller's own lines so far, JSON array of texts, or NULL */
     unsigned attempt;
     const char *owner_name, *owner_uid, *owner_kind, *owner_api; /* owner reference of the pod or NULL */
 };

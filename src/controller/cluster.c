@@ -1,0 +1,138 @@
+/* One namespace of one Kubernetes: one watch for all its jobs. */
+#include "parts.h"
+
+#include "base/log.h"
+#include "pod/name.h"
+#include "text/json.h"
+#include "text/url.h"
+
+#include <string.h>
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static void cluster_pod_changed(void *owner, const struct cJSON *object)
+{
+    struct cluster *cluster = owner;
+    struct run *run = strmap_get(&cluster->runs, json_text_at(object, "metadata.name", ""));
+    struct pod_status status;
+
+    if (run == NULL)
+        return;
+    pod_status_read(object, &status);
+    run_pod_changed(run, &status);
+}
+
+static void cluster_pod_gone(void *owner, const struct cJSON *last)
+{
+    struct cluster *cluster = owner;
+    struct run *run = strmap_get(&cluster->runs, json_text_at(last, "metadata.name", ""));
+
+    if (run != NULL && run->uid != NULL && strcmp(run->uid, json_text_at(last, "metadata.uid", "")) == 0)
+        run_pod_gone(run);
+}
+
+static void cluster_listed(void *owner)
+{
+    struct cluster *cluster = owner;
+
+    if (!cluster->listed)
+        log_event(LOG_INFO, "kubernetes_ready", "server=%s namespace=%s", kube_server(cluster->kube), cluster->ns);
+    cluster->listed = true;
+}
+
+static void cluster_trouble(void *owner, const struct error *error)
+{
+    struct cluster *cluster = owner;
+
+    cluster->in_trouble = error->blame != BLAME_NONE;
+    if (cluster->in_trouble)
+        log_event(LOG_ERROR, "kubernetes_trouble", "namespace=%s error=\"%s\"", cluster->ns, error->text);
+    else
+        log_event(LOG_INFO, "kubernetes_well", "namespace=%s", cluster->ns);
+}
+
+static const struct kube_watch_events cluster_watch_events = {
+    .changed = cluster_pod_changed, .gone = cluster_pod_gone, .listed = cluster_listed, .trouble = cluster_trouble,
+};
+
+static struct kube *cluster_client(struct controller *controller, const struct config_kubernetes *wish, struct error *error)
+{
+    struct kube_place place = controller->options.place;
+
+    place.host = wish->host;
+    place.ca_file = wish->ca_file;
+    place.cert_file = wish->cert_file;
+    place.key_file = wish->key_file;
+    place.bearer_token = wish->bearer_token;
+    if (wish->context != NULL)
+        place.context = wish->context;
+    return kube_new(controller->loop, controller->http, controller->ws, &place, error);
+}
+
+/* Two entries that say the same of the API server share one client. */
+static struct kube *cluster_shared_client(struct controller *controller, const struct config_kubernetes *wish)
+{
+    for (size_t i = 0; i < controller->intake_count; i++) {
+        const struct intake *other = &controller->intakes[i];
+
+        if (other->cluster != NULL && same_text(other->runner->kubernetes.host, wish->host) &&
+            same_text(other->runner->kubernetes.context, wish->context) &&
+            same_text(other->runner->kubernetes.bearer_token, wish->bearer_token))
+            return other->cluster->kube;
+    }
+    return NULL;
+}
+
+struct cluster *cluster_for(struct controller *controller, const struct config_runner *runner, struct error *error)
+{
+    const struct config_kubernetes *wish = &runner->kubernetes;
+    struct kube *shared = cluster_shared_client(controller, wish);
+    struct kube *kube = shared != NULL ? shared : cluster_client(controller, wish, error);
+    const char *ns = wish->ns;
+    struct cluster *cluster;
+
+    if (kube == NULL)
+        return NULL;
+    if (ns == NULL || ns[0] == '\0')
+        ns = controller->options.ns != NULL ? controller->options.ns : kube_namespace(kube);
+    if (ns == NULL || ns[0] == '\0')
+        ns = "default";
+    LIST_EACH(node, &controller->clusters)
+    {
+        struct cluster *known = list_of(node, struct cluster, node);
+        if (known->kube == kube && strcmp(known->ns, ns) == 0)
+            return known;
+    }
+    cluster = mem_new(sizeof(*cluster));
+    cluster->controller = controller;
+    cluster->kube = kube;
+    cluster->owns_kube = shared == NULL;
+    cluster->ns = mem_text(ns);
+    list_append(&controller->clusters, &cluster->node);
+    return cluster;
+}
+
+void cluster_start(struct cluster *cluster)
+{
+    struct strbuf selector = STRBUF_EMPTY;
+
+    strbuf_add_text(&selector, "labelSelector=");
+    url_escape(POD_LABEL_RELEASE "=", &selector);
+    url_escape(cluster->controller->options.release, &selector);
+    cluster->watch = kube_watch_start(cluster->kube, cluster->ns, "pods", strbuf_text(&selector), NULL, &cluster_watch_events, cluster);
+    strbuf_clear(&selector);
+}
+
+void cluster_free(struct cluster *cluster)
+{
+    kube_watch_stop(cluster->watch);
+    if (cluster->owns_kube)
+        kube_free(cluster->kube);
+    strmap_clear(&cluster->runs);
+    list_remove(&cluster->node);
+    mem_free(cluster->ns);
+    mem_free(cluster);
+}

@@ -1,0 +1,138 @@
+#include "parts.h"
+
+#include "base/log.h"
+#include "io/http.h"
+#include "io/listen.h"
+#include "io/ws.h"
+
+#include <inttypes.h>
+#include <signal.h>
+
+#define OPEN_REQUESTS_WAIT_MS 55000 /* DataOps may hold a poll for 50 s: a job it brings must not be lost */
+
+static void controller_end_due(void *owner)
+{
+    struct controller *controller = owner;
+
+    controller->ended = true;
+    loop_stop(controller->loop);
+}
+
+/* A job that came with the last poll is made safe before the process goes. */
+static bool controller_has_unsafe_job(const struct controller *controller)
+{
+    LIST_EACH(node, &controller->runs)
+    {
+        const struct run *run = list_of(node, struct run, node);
+        if (run->state == JOB_ACCEPTING || run->state == JOB_CREATING || run->state == JOB_STORING)
+            return true;
+    }
+    return false;
+}
+
+static void controller_check_end(void *owner);
+
+static void controller_check_later(struct controller *controller)
+{
+    loop_after(controller->loop, &controller->end_timer, 50, controller_check_end, controller);
+}
+
+static void controller_check_end(void *owner)
+{
+    struct controller *controller = owner;
+    bool over = controller->stopping ? controller->open_requests == 0 && !controller_has_unsafe_job(controller)
+                                     : controller->open_requests == 0 && controller->run_count == 0;
+
+    if (over)
+        controller_end_due(controller);
+    else
+        controller_check_later(controller);
+}
+
+static void controller_signalled(void *owner, int number)
+{
+    struct controller *controller = owner;
+    bool again = controller->stopping || (controller->draining && number == SIGQUIT);
+
+    log_event(LOG_INFO, "signal", "number=%d jobs=%u open_requests=%u", number, controller->run_count, controller->open_requests);
+    timer_stop(&controller->poll_timer);
+    if (again && number != SIGQUIT) {
+        controller_end_due(controller);
+        return;
+    }
+    if (number == SIGQUIT)
+        controller->draining = true;
+    else
+        controller->stopping = true;
+    controller_check_later(controller);
+}
+
+struct controller *controller_new(const struct controller_options *options, struct error *error)
+{
+    struct controller *controller = mem_new(sizeof(*controller));
+    size_t count = options->config->runner_count;
+
+    controller->options = *options;
+    list_init(&controller->clusters);
+    list_init(&controller->runs);
+    controller->loop = loop_new();
+    controller->http = http_new(controller->loop, "dataops-runner/" DATAOPS_VERSION);
+    controller->ws = ws_new(controller->loop);
+    controller->intakes = mem_new_array(count + 1, sizeof(*controller->intakes));
+    for (size_t i = 0; i < count; i++) {
+        controller->intake_count = i + 1;
+        if (intake_init(&controller->intakes[i], controller, &options->config->runners[i], error) < 0) {
+            controller_free(controller);
+            return NULL;
+        }
+    }
+    if (count == 0) {
+        error_set(error, BLAME_CONFIG, 0, "no [[runners]] in the configuration: run register first");
+        controller_free(controller);
+        return NULL;
+    }
+    if (health_start(controller, error) < 0) {
+        controller_free(controller);
+        return NULL;
+    }
+    return controller;
+}
+
+enum controller_end controller_run(struct controller *controller)
+{
+    static const int signals[] = { SIGTERM, SIGINT, SIGQUIT };
+
+    for (size_t i = 0; i < COUNT_OF(signals); i++)
+        loop_on_signal(controller->loop, signals[i], controller_signalled, controller);
+    LIST_EACH(node, &controller->clusters)
+        cluster_start(list_of(node, struct cluster, node));
+    log_event(LOG_INFO, "controller_started", "version=%s revision=%s release=%s system_id=%s runners=%zu concurrent=%" PRId64, DATAOPS_VERSION,
+              DATAOPS_REVISION, controller->options.release, controller->options.system_id, controller->intake_count,
+              controller->options.config->concurrent);
+    intake_start(controller);
+    loop_run(controller->loop);
+    log_event(LOG_INFO, "controller_stopped", "jobs_handed_over=%u received=%" PRIu64 " succeeded=%" PRIu64 " failed=%" PRIu64, controller->run_count,
+              controller->jobs_received, controller->jobs_succeeded, controller->jobs_failed);
+    return CONTROLLER_DONE;
+}
+
+void controller_free(struct controller *controller)
+{
+    if (controller == NULL)
+        return;
+    timer_stop(&controller->poll_timer);
+    timer_stop(&controller->end_timer);
+    controller->stopping = true;
+    LIST_EACH_SAFE(node, &controller->runs)
+        run_free(list_of(node, struct run, node));
+    for (size_t i = 0; i < controller->intake_count; i++)
+        intake_clear(&controller->intakes[i]);
+    LIST_EACH_SAFE(node, &controller->clusters)
+        cluster_free(list_of(node, struct cluster, node));
+    listen_stop(controller->listen);
+    http_free(controller->http);
+    ws_free(controller->ws);
+    loop_free(controller->loop);
+    mem_free(controller->intakes);
+    mem_free(controller);
+}

@@ -1,0 +1,271 @@
+#include "follow.h"
+
+#include "base/backoff.h"
+#include "base/log.h"
+#include "io/loop.h"
+#include "kube/log.h"
+#include "pod/name.h"
+
+#include <string.h>
+
+#define FOLLOW_HELD_MOST   (1u * MIB)    /* proven bytes kept while DataOps does not take them; above: stop reading */
+#define FOLLOW_RESUME_AT   (256u * KIB)
+#define FOLLOW_SILENCE_MS  75000         /* courier's heartbeat is 30 s: two missed and a half */
+#define FOLLOW_OVERLAP_S   10
+#define REPAIRS_BEFORE_START 2           /* after this many broken reads in a row, read from byte 0 */
+#define REPAIRS_BEFORE_HOLE  5           /* after this many, what is missing is missing */
+#define LAST_READS_MOST      3           /* plain reads after the container ended */
+
+struct follow {
+    struct loop *loop;
+    struct kube *kube;
+    char *ns, *pod;
+    const struct follow_events *events;
+    void *owner;
+    struct record_reader reader;
+    struct kube_log *log;
+    struct timer *open_timer, *silence_timer;
+    struct backoff backoff;
+    int64_t last_mark_s;     /* wall time of the last proven byte or mark */
+    bool from_start;         /* the next read starts at byte 0 */
+    bool container_over, paused, over, read_any;
+    unsigned broken, last_reads, repairs;
+};
+
+static void follow_start_read(struct follow *follow);
+
+static void follow_finish(struct follow *follow)
+{
+    if (follow->over)
+        return;
+    follow->over = true;
+    kube_log_cancel(follow->log);
+    follow->log = NULL;
+    timer_stop(&follow->open_timer);
+    timer_stop(&follow->silence_timer);
+    follow->events->over(follow->owner);
+}
+
+static void follow_open_due(void *owner)
+{
+    follow_start_read(owner);
+}
+
+static void follow_open_later(struct follow *follow, uint64_t delay_ms)
+{
+    kube_log_cancel(follow->log);
+    follow->log = NULL;
+    timer_stop(&follow->silence_timer);
+    if (!follow->paused && !follow->over)
+        loop_after(follow->loop, &follow->open_timer, delay_ms, follow_open_due, follow);
+}
+
+static void follow_silence_due(void *owner)
+{
+    struct follow *follow = owner;
+
+    log_event(LOG_DEBUG, "log_silent", "pod=%s", follow->pod);
+    follow_open_later(follow, 0);
+}
+
+static void follow_heard(struct follow *follow)
+{
+    follow->last_mark_s = loop_wall_us(follow->loop) / 1000000;
+    follow->broken = 0;
+    backoff_reset(&follow->backoff);
+    if (!follow->container_over)
+        loop_after(follow->loop, &follow->silence_timer, FOLLOW_SILENCE_MS, follow_silence_due, follow);
+}
+
+/* What arrived disagrees with its mark: nothing of it went upstream; read again, closer to the beginning each time. */
+static void follow_broken(struct follow *follow)
+{
+    follow->broken++;
+    follow->repairs++;
+    log_event(LOG_DEBUG, "log_repair", "pod=%s try=%u", follow->pod, follow->broken);
+    if (follow->broken > REPAIRS_BEFORE_START)
+        follow->from_start = true;
+    if (follow->broken > REPAIRS_BEFORE_HOLE)
+        record_reader_accept_hole(&follow->reader);
+    follow_open_later(follow, follow->broken == 1 ? 0 : backoff_next_ms(&follow->backoff, loop_random(follow->loop)));
+}
+
+static void follow_data(void *owner, const char *bytes, size_t length)
+{
+    struct follow *follow = owner;
+    size_t at = 0;
+
+    for (;;) {
+        size_t used = 0;
+        enum record_news news = record_feed(&follow->reader, bytes + at, length - at, &used);
+
+        at += used;
+        if (news == RECORD_NOTHING)
+            break;
+        if (news == RECORD_BROKEN) {
+            follow_broken(follow);
+            return;
+        }
+        follow_heard(follow);
+        if (news == RECORD_ENDED) {
+            follow_finish(follow);
+            return;
+        }
+    }
+    if (follow->reader.committed.length > 0) {
+        follow->events->bytes(follow->owner);
+        if (!follow->over && follow->reader.committed.length > FOLLOW_HELD_MOST) {
+            follow->paused = true;
+            follow_open_later(follow, 0);
+        }
+    }
+}
+
+/* After the container ended the plain read is the last word; a few tries, the last ones from byte 0. */
+static void follow_read_last(struct follow *follow)
+{
+    if (follow->last_reads >= LAST_READS_MOST) {
+        follow_finish(follow);
+        return;
+    }
+    follow->last_reads++;
+    if (follow->last_reads > 1)
+        follow->from_start = true;
+    if (follow->last_reads == LAST_READS_MOST)
+        record_reader_accept_hole(&follow->reader);
+    follow_open_later(follow, follow->last_reads == 1 ? 0 : 300);
+}
+
+static void follow_ended(void *owner, enum kube_log_end end, const struct error *error)
+{
+    struct follow *follow = owner;
+
+    follow->log = NULL;
+    timer_stop(&follow->silence_timer);
+    if (follow->over)
+        return;
+    if (end != LOG_CLOSED && error->blame != BLAME_NONE)
+        log_event(LOG_DEBUG, "log_closed", "pod=%s error=\"%s\"", follow->pod, error->text);
+    if (end == LOG_GONE) {
+        follow_finish(follow);
+    } else if (follow->container_over) {
+        follow_read_last(follow);
+    } else {
+        follow_open_later(follow, backoff_next_ms(&follow->backoff, loop_random(follow->loop)));
+    }
+}
+
+static const struct kube_log_events log_events = { .data = follow_data, .ended = follow_ended };
+
+static void follow_start_read(struct follow *follow)
+{
+    struct kube_log_request request = {
+        .ns = follow->ns, .pod = follow->pod, .container = POD_COURIER, .follow = !follow->container_over,
+    };
+
+    if (follow->over || follow->paused || follow->log != NULL)
+        return;
+    if (!follow->from_start && follow->last_mark_s > FOLLOW_OVERLAP_S)
+        request.since_unix_s = follow->last_mark_s - FOLLOW_OVERLAP_S;
+    if (follow->read_any)
+        record_reader_restart(&follow->reader, request.since_unix_s == 0);
+    follow->read_any = true;
+    follow->from_start = false;
+    follow->log = kube_log_start(follow->kube, &request, &log_events, follow);
+    if (!follow->container_over)
+        loop_after(follow->loop, &follow->silence_timer, FOLLOW_SILENCE_MS, follow_silence_due, follow);
+}
+
+struct follow *follow_new(struct loop *loop, struct kube *kube, const char *ns, const char *pod, const struct follow_events *events, void *owner)
+{
+    struct follow *follow = mem_new(sizeof(*follow));
+
+    follow->loop = loop;
+    follow->kube = kube;
+    follow->ns = mem_text(ns);
+    follow->pod = mem_text(pod);
+    follow->events = events;
+    follow->owner = owner;
+    follow->from_start = true;
+    follow->backoff = (struct backoff){ .first_ms = 100, .most_ms = 5000 };
+    record_reader_init(&follow->reader, 0);
+    return follow;
+}
+
+void follow_open(struct follow *follow)
+{
+    if (follow->log != NULL || follow->over || follow->paused)
+        return;
+    timer_stop(&follow->open_timer);
+    follow_start_read(follow);
+}
+
+void follow_container_over(struct follow *follow)
+{
+    if (follow->container_over)
+        return;
+    follow->container_over = true;
+    /* An open stream is read to its end first: its last bytes may be on their way. */
+    if (follow->log == NULL && !follow->over)
+        follow_read_last(follow);
+}
+
+void follow_rewind(struct follow *follow, uint64_t offset)
+{
+    record_reader_clear(&follow->reader);
+    record_reader_init(&follow->reader, offset);
+    follow->read_any = false;
+    follow->from_start = true;
+    follow->over = follow->paused = false;
+    follow->last_reads = follow->broken = 0;
+    follow_open_later(follow, 0);
+}
+
+const struct strbuf *follow_committed(const struct follow *follow, uint64_t *offset)
+{
+    *offset = record_committed_at(&follow->reader);
+    return &follow->reader.committed;
+}
+
+void follow_take(struct follow *follow, size_t count)
+{
+    strbuf_drop(&follow->reader.committed, count);
+    if (follow->paused && follow->reader.committed.length < FOLLOW_RESUME_AT) {
+        follow->paused = false;
+        follow_open_later(follow, 0);
+    }
+}
+
+const char *follow_end(const struct follow *follow, size_t *length)
+{
+    *length = follow->reader.end.length;
+    return follow->reader.ended ? strbuf_text(&follow->reader.end) : NULL;
+}
+
+uint64_t follow_position(const struct follow *follow)
+{
+    return record_committed_at(&follow->reader) + follow->reader.committed.length;
+}
+
+uint64_t follow_hole_bytes(const struct follow *follow)
+{
+    return follow->reader.hole_bytes;
+}
+
+unsigned follow_repairs(const struct follow *follow)
+{
+    return follow->repairs;
+}
+
+void follow_free(struct follow *follow)
+{
+    if (follow == NULL)
+        return;
+    kube_log_cancel(follow->log);
+    timer_stop(&follow->open_timer);
+    timer_stop(&follow->silence_timer);
+    record_reader_clear(&follow->reader);
+    mem_free(follow->ns);
+    mem_free(follow->pod);
+    mem_free(follow);
+}

@@ -1,0 +1,158 @@
+/* The controller's parts and who owns whom: controller > clusters, intakes > runs > follow, trace. */
+#ifndef CONTROLLER_PARTS_H
+#define CONTROLLER_PARTS_H
+
+#include "base/backoff.h"
+#include "base/list.h"
+#include "base/strmap.h"
+#include "controller/controller.h"
+#include "dataops/trace.h"
+#include "io/loop.h"
+#include "job/machine.h"
+#include "job/payload.h"
+#include "job/result.h"
+#include "job/variables.h"
+#include "kube/watch.h"
+#include "pod/status.h"
+
+#define RUN_ATTEMPTS_MOST      5
+#define RUN_WAIT_LINE_AFTER_MS 5000   /* "waiting for ..." lines start after this */
+#define RUN_STATUS_GRACE_MS    5000   /* how long a missing end record waits for the pod's status */
+#define RUN_DELETE_GRACE_S     2
+
+struct run;
+struct follow;
+
+/* One namespace of one Kubernetes: its client, its watch, the runs with pods there. */
+struct cluster {
+    struct list node;
+    struct controller *controller;
+    struct kube *kube;
+    bool owns_kube;
+    char *ns;
+    struct kube_watch *watch;
+    struct strmap runs;          /* pod name -> struct run, borrowed */
+    bool listed, in_trouble;
+};
+
+/* One [[runners]] entry: polling for it, and its jobs. */
+struct intake {
+    struct controller *controller;
+    const struct config_runner *runner;
+    struct cluster *cluster;
+    struct dataops *dataops;
+    char *token, *short_token, *ca_pem, *cert_pem, *key_pem;
+    struct list requests;        /* open polls */
+    unsigned open_requests;
+    unsigned jobs;
+    unsigned failures;           /* refused polls in a row */
+    uint64_t asleep_until_ms;
+    bool wants_poll;             /* a job came: ask again at once */
+    uint64_t last_answer_ms;     /* last good poll; 0 none */
+};
+
+struct controller {
+    struct loop *loop;
+    struct http *http;
+    struct ws *ws;
+    struct controller_options options;
+    struct list clusters;
+    struct intake *intakes;
+    size_t intake_count, next_intake;
+    struct list runs;
+    unsigned run_count, open_requests;
+    struct timer *poll_timer, *end_timer;
+    struct listen_server *listen;
+    bool draining, stopping, ended;
+    uint64_t jobs_received, jobs_succeeded, jobs_failed;
+};
+
+/* One job, from the 201 to the deleted pod. */
+struct run {
+    struct list node;
+    struct controller *controller;
+    struct intake *intake;
+    struct cluster *cluster;
+    enum job_state state;
+    uint64_t job_id;
+    char *job_token, *job_name;
+    char **reasons;              /* features.failure_reasons */
+    size_t reason_count;
+    struct job *job;             /* until courier spoke: a next attempt needs it */
+    struct variables variables;
+    char *image;
+    struct trace *trace;
+    struct follow *follow;
+    unsigned attempt;
+    struct backoff attempts;
+    char *pod, *uid, *plan_key;
+    struct pod_status status;
+    struct strbuf notes;         /* the controller's lines before courier's first byte */
+    size_t notes_put;
+    bool spoke, log_over, reporting, pod_deleted, delete_waits_gone, has_result, starting;
+    struct result result;
+    enum reason cause;
+    int cause_exit_code;
+    char cause_text[512];
+    bool cause_is_system;
+    struct strbuf tail;          /* the controller's lines after courier's last byte */
+    bool tail_made;
+    uint64_t tail_at;            /* trace offset of its first byte */
+    struct kube_call *create_call, *store_call, *delete_call, *order_call, *notes_call;
+    struct timer *retry_timer, *start_timer, *wait_timer, *status_timer, *gone_timer;
+    char waited_for[512];        /* the last waiting line printed */
+    uint64_t received_ms, stored_ms, spoke_ms;
+    bool free_asked;
+};
+
+/* intake.c */
+int intake_init(struct intake *intake, struct controller *controller, const struct config_runner *runner, struct error *error);
+void intake_clear(struct intake *intake);
+/* Polls every runner that may be polled now; keeps the pace of check_interval. */
+void intake_start(struct controller *controller);
+/* A job of this runner ended: there may be room for the next. */
+void intake_has_room(struct controller *controller);
+
+/* cluster.c */
+struct cluster *cluster_for(struct controller *controller, const struct config_runner *runner, struct error *error);
+void cluster_start(struct cluster *cluster);
+void cluster_free(struct cluster *cluster);
+
+/* run.c */
+struct run *run_new(struct intake *intake, const char *payload, size_t length);
+/* A payload that could not be read: the job is reported as failed with this error. */
+struct run *run_new_failed(struct intake *intake, uint64_t job_id, const char *job_token, const struct error *error);
+void run_handle(struct run *run, enum job_event event);
+/* Sets what will be reported, then run_handle(run, event). */
+void run_fail(struct run *run, enum job_event event, enum reason reason, const char *text);
+void run_pod_changed(struct run *run, const struct pod_status *status);
+void run_pod_gone(struct run *run);
+/* The first proven byte came. */
+void run_spoke(struct run *run);
+void run_free(struct run *run);
+
+/* run_pod.c */
+void run_create_pod(struct run *run);
+void run_store_plan(struct run *run);
+void run_delete_pod(struct run *run);
+void run_order_cancel(struct run *run);
+void run_retry(struct run *run, bool same_attempt);
+void run_await_start(struct run *run);
+void run_stop_waiting(struct run *run);
+
+/* run_log.c */
+void run_follow_log(struct run *run);
+/* Moves what is proven from the log to the trace, and the tail behind it when the log is over. */
+void run_pump(struct run *run);
+/* Adds a line of the controller's own before courier's first byte (stored in the pod first when there is one). */
+void run_note(struct run *run, const char *text);
+void run_report_result(struct run *run);
+void run_report_ruling(struct run *run);
+void run_report_cause(struct run *run);
+void run_report_cancel(struct run *run);
+void run_log_rewind(struct run *run);
+
+/* health.c */
+int health_start(struct controller *controller, struct error *error);
+
+#endif

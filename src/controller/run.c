@@ -1,0 +1,332 @@
+#include "parts.h"
+
+#include "base/log.h"
+#include "follow.h"
+#include "pod/name.h"
+#include "pod/render.h"
+#include "text/url.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static void run_free_later(void *owner)
+{
+    run_free(owner);
+}
+
+/* The only place where a job's state changes. */
+void run_handle(struct run *run, enum job_event event)
+{
+    static const struct {
+        enum job_action action;
+        void (*does)(struct run *run);
+    } doers[] = {
+        { ACT_CREATE_POD, run_create_pod },       { ACT_STORE_PLAN, run_store_plan },
+        { ACT_AWAIT_START, run_await_start },     { ACT_FOLLOW_LOG, run_follow_log },
+        { ACT_ORDER_CANCEL, run_order_cancel },   { ACT_DELETE_POD, run_delete_pod },
+        { ACT_REPORT_RESULT, run_report_result }, { ACT_REPORT_RULING, run_report_ruling },
+        { ACT_REPORT_CAUSE, run_report_cause },   { ACT_REPORT_CANCEL, run_report_cancel },
+    };
+    struct job_step_taken step = job_machine(run->state, event);
+
+    if (!step.known) {
+        log_event(LOG_ERROR, "job_event_unexpected", "job=%" PRIu64 " state=%s event=%s", run->job_id, job_state_name(run->state),
+                  job_event_name(event));
+        return;
+    }
+    if (run->state != step.next)
+        log_event(LOG_DEBUG, "job_state", "job=%" PRIu64 " from=%s event=%s to=%s", run->job_id, job_state_name(run->state),
+                  job_event_name(event), job_state_name(step.next));
+    run->state = step.next;
+    if (step.next == JOB_ENDING || step.next == JOB_RETRYING || step.next == JOB_RUNNING)
+        run_stop_waiting(run);
+    for (size_t i = 0; i < COUNT_OF(doers); i++)
+        if (step.actions & doers[i].action)
+            doers[i].does(run);
+    if (step.actions & (ACT_RETRY | ACT_RETRY_SAME))
+        run_retry(run, (step.actions & ACT_RETRY_SAME) != 0);
+    if (step.actions & ACT_ABANDON)
+        trace_abandon(run->trace);
+    if ((step.actions & ACT_FORGET) && !run->free_asked) {
+        run->free_asked = true;
+        loop_later(run->controller->loop, run_free_later, run);
+    }
+}
+
+void run_fail(struct run *run, enum job_event event, enum reason reason, const char *text)
+{
+    run->cause = reason;
+    run->cause_is_system = reason != REASON_SCRIPT && reason != REASON_TIMEOUT;
+    snprintf(run->cause_text, sizeof(run->cause_text), "%s", text);
+    run_handle(run, event);
+}
+
+static void run_cancel_wished(void *owner, bool gracefully)
+{
+    struct run *run = owner;
+
+    log_event(LOG_INFO, "job_cancel", "job=%" PRIu64 " graceful=%s state=%s", run->job_id, gracefully ? "true" : "false",
+              job_state_name(run->state));
+    run_handle(run, gracefully ? JOB_CANCEL : JOB_ABORT);
+}
+
+static void run_trace_wants(void *owner)
+{
+    struct run *run = owner;
+
+    if (trace_wanted(run->trace) < run->notes_put + (run->follow != NULL ? follow_position(run->follow) : 0))
+        run_log_rewind(run);
+    run_pump(run);
+}
+
+static void run_reported(void *owner, const struct error *error)
+{
+    struct run *run = owner;
+    struct controller *controller = run->controller;
+    double seconds = (double)(loop_now_ms(controller->loop) - run->received_ms) / 1000;
+    bool good = run->has_result && run->result.outcome == OUTCOME_SUCCESS;
+
+    if (error->blame != BLAME_NONE)
+        log_event(LOG_ERROR, "job_report_failed", "job=%" PRIu64 " error=\"%s\"", run->job_id, error->text);
+    controller->jobs_succeeded += good;
+    controller->jobs_failed += !good;
+    log_event(good ? LOG_INFO : LOG_WARN, good ? "Job succeeded" : "Job failed",
+              "duration=%.3fs job=%" PRIu64 " result=%s reason=%s bytes=%" PRIu64 " repairs=%u", seconds, run->job_id,
+              run->has_result ? outcome_name(run->result.outcome) : "none",
+              reason_name(run->has_result ? run->result.reason : run->cause), trace_bytes(run->trace),
+              run->follow != NULL ? follow_repairs(run->follow) : 0);
+    run_handle(run, JOB_REPORTED);
+}
+
+static const struct trace_events run_trace_events = { .cancel = run_cancel_wished, .wants = run_trace_wants, .reported = run_reported };
+
+static void run_accept_answered(void *owner, bool go, bool canceling)
+{
+    struct run *run = owner;
+
+    if (go)
+        run_handle(run, JOB_ACCEPTED);
+    else
+        run_handle(run, canceling ? JOB_CANCEL : JOB_REFUSED);
+}
+
+static struct run *run_begin(struct intake *intake, uint64_t job_id, const char *job_token)
+{
+    struct controller *controller = intake->controller;
+    struct run *run = mem_new(sizeof(*run));
+
+    run->controller = controller;
+    run->intake = intake;
+    run->cluster = intake->cluster;
+    run->state = JOB_ACCEPTING;
+    run->job_id = job_id;
+    run->job_token = mem_text(job_token);
+    run->attempt = 1;
+    run->attempts = (struct backoff){ .first_ms = 1000, .most_ms = 15000, .tries_most = RUN_ATTEMPTS_MOST - 1 };
+    run->received_ms = loop_now_ms(controller->loop);
+    list_append(&controller->runs, &run->node);
+    controller->run_count++;
+    controller->jobs_received++;
+    intake->jobs++;
+    return run;
+}
+
+static void run_open_trace(struct run *run, bool debug_trace)
+{
+    struct trace_input input = {
+        .dataops = run->intake->dataops, .loop = run->controller->loop, .job_id = run->job_id, .job_token = run->job_token,
+        .failure_reasons = run->reasons, .failure_reason_count = run->reason_count, .debug_trace = debug_trace,
+    };
+
+    run->trace = trace_new(&input, &run_trace_events, run);
+}
+
+struct run *run_new_failed(struct intake *intake, uint64_t job_id, const char *job_token, const struct error *error)
+{
+    struct run *run = run_begin(intake, job_id, job_token);
+
+    log_event(LOG_WARN, "job_refused", "job=%" PRIu64 " error=\"%s\"", job_id, error->text);
+    run->cause_exit_code = 3;
+    run_open_trace(run, false);
+    run_fail(run, JOB_CANNOT_START, REASON_SYSTEM, error->text);
+    return run;
+}
+
+/* The variables of the job with what this runner adds; the project folder is found on the way. */
+static int run_merge_variables(struct run *run, struct error *error)
+{
+    const struct config_runner *runner = run->intake->runner;
+    OWNED_TEXT char *project_dir = variables_project_dir(runner->builds_dir, run->job->repo_url, error);
+    OWNED_TEXT char *tmp_dir = NULL;
+    struct variables_input input = {
+        .job = run->job, .runner_environment = (const char *const *)runner->environment.items, .image = run->job->image.name,
+        .builds_dir = runner->builds_dir, .files_dir = "/.dataops/files", .short_token = run->intake->short_token,
+        .version = DATAOPS_VERSION, .revision = DATAOPS_REVISION, .arch = "linux/amd64", .ca_pem = run->intake->ca_pem,
+    };
+
+    if (project_dir == NULL)
+        return -1;
+    tmp_dir = mem_format("%s.tmp", project_dir);
+    input.project_dir = project_dir;
+    input.tmp_dir = tmp_dir;
+    variables_merge(&input, &run->variables);
+    if (variables_check(&run->variables, error) < 0)
+        return -1;
+    run->image = pod_image(run->job, &run->variables, runner, error);
+    return run->image == NULL ? -1 : 0;
+}
+
+struct run *run_new(struct intake *intake, const char *payload, size_t length)
+{
+    struct error error = ERROR_NONE;
+    uint64_t id = 0;
+    char *token = NULL;
+    struct job *job = job_parse(payload, length, &id, &token, &error);
+    struct run *run = NULL;
+
+    if (job == NULL) {
+        if (id != 0 && token != NULL)
+            run = run_new_failed(intake, id, token, &error);
+        else
+            log_event(LOG_ERROR, "payload_unreadable", "runner=%s error=\"%s\"", intake->short_token, error.text);
+        mem_free(token);
+        return run;
+    }
+    mem_free(token);
+    run = run_begin(intake, job->id, job->token);
+    run->job = job;
+    run->job_name = mem_text(job->name);
+    run->reason_count = job->failure_reason_count;
+    run->reasons = mem_new_array(run->reason_count + 1, sizeof(*run->reasons));
+    for (size_t i = 0; i < run->reason_count; i++)
+        run->reasons[i] = mem_text(job->failure_reasons[i]);
+    OWNED_TEXT char *repository = url_for_people(job->repo_url);
+    log_event(LOG_INFO, "Checking for jobs... received", "job=%" PRIu64 " repo_url=%s runner=%s", job->id, repository, intake->short_token);
+    run_open_trace(run, false);
+    if (job->unsupported != NULL) {
+        run->cause_exit_code = 3;
+        run_fail(run, JOB_CANNOT_START, REASON_SYSTEM, job->unsupported);
+    } else if (run_merge_variables(run, &error) < 0) {
+        run_fail(run, JOB_CANNOT_START, REASON_CONFIGURATION, error.text);
+    } else {
+        trace_accept(run->trace, run_accept_answered);
+    }
+    return run;
+}
+
+static void run_status_due(void *owner)
+{
+    struct run *run = owner;
+
+    run->log_over = true;
+    run_handle(run, JOB_POD_OVER);
+}
+
+/* The termination message is a second copy of the end record: it needs no log. */
+static void run_read_termination(struct run *run)
+{
+    struct error error = ERROR_NONE;
+
+    if (!run->has_result && run->status.courier.termination[0] != '\0' &&
+        result_parse(run->status.courier.termination, strlen(run->status.courier.termination), &run->result, &error) == 0)
+        run->has_result = true;
+}
+
+static void run_check_start(struct run *run)
+{
+    enum reason reason = REASON_SYSTEM;
+    char why[512];
+
+    if (pod_never_began(&run->status, run->spoke, why)) {
+        snprintf(run->cause_text, sizeof(run->cause_text), "%s", why);
+        run_handle(run, JOB_NEVER_BEGAN);
+    } else if (!run->spoke && pod_cannot_start(&run->status, &reason, why)) {
+        run_fail(run, JOB_CANNOT_START, reason, why);
+    }
+}
+
+void run_pod_changed(struct run *run, const struct pod_status *status)
+{
+    if (run->uid == NULL || strcmp(run->uid, status->uid) != 0)
+        return;
+    run->status = *status;
+    if (run->state == JOB_STORING || run->state == JOB_STARTING || run->state == JOB_RUNNING)
+        run_check_start(run);
+    if (run->state != JOB_STARTING && run->state != JOB_RUNNING && run->state != JOB_ENDING)
+        return;
+    if (status->courier.state == CONTAINER_RUNNING || status->courier.state == CONTAINER_TERMINATED)
+        run_handle(run, JOB_POD_RUNS);
+    if (status->courier.state == CONTAINER_TERMINATED || pod_is_over(status)) {
+        run_read_termination(run);
+        if (run->follow != NULL)
+            follow_container_over(run->follow);
+        else if (run->state != JOB_ENDING)
+            loop_after(run->controller->loop, &run->status_timer, RUN_STATUS_GRACE_MS, run_status_due, run);
+    }
+}
+
+void run_pod_gone(struct run *run)
+{
+    log_event(LOG_DEBUG, "pod_gone", "job=%" PRIu64 " pod=%s state=%s", run->job_id, run->pod, job_state_name(run->state));
+    run->pod_deleted = true;
+    if (run->state == JOB_CLEANING || run->state == JOB_RETRYING) {
+        run_handle(run, JOB_POD_DELETED);
+    } else if (run->state == JOB_STORING || run->state == JOB_STARTING || run->state == JOB_RUNNING) {
+        if (run->follow != NULL)
+            follow_container_over(run->follow);
+        else
+            run_status_due(run);
+    }
+}
+
+static void run_clear_job(struct run *run)
+{
+    variables_clear(&run->variables);
+    job_free(run->job);
+    run->job = NULL;
+}
+
+/* Courier spoke: no further attempt will be made, so the payload with its secrets is not needed any more. */
+void run_spoke(struct run *run)
+{
+    run->spoke = true;
+    run->spoke_ms = loop_now_ms(run->controller->loop);
+    run_clear_job(run);
+    run_handle(run, JOB_SPOKE);
+}
+
+void run_free(struct run *run)
+{
+    struct controller *controller = run->controller;
+
+    kube_cancel(run->create_call);
+    kube_cancel(run->store_call);
+    kube_cancel(run->delete_call);
+    kube_cancel(run->order_call);
+    kube_cancel(run->notes_call);
+    timer_stop(&run->retry_timer);
+    timer_stop(&run->status_timer);
+    timer_stop(&run->gone_timer);
+    run_stop_waiting(run);
+    follow_free(run->follow);
+    trace_free(run->trace);
+    if (run->pod != NULL && strmap_get(&run->cluster->runs, run->pod) == run)
+        strmap_remove(&run->cluster->runs, run->pod);
+    run_clear_job(run);
+    for (size_t i = 0; i < run->reason_count; i++)
+        mem_free(run->reasons[i]);
+    mem_free(run->reasons);
+    strbuf_clear(&run->notes);
+    strbuf_clear(&run->tail);
+    mem_wipe_free(run->job_token, strlen(run->job_token));
+    mem_free(run->job_name);
+    mem_free(run->image);
+    mem_free(run->pod);
+    mem_free(run->uid);
+    list_remove(&run->node);
+    controller->run_count--;
+    run->intake->jobs--;
+    mem_free(run);
+    intake_has_room(controller);
+}

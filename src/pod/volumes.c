@@ -1,0 +1,177 @@
+#include "parts.h"
+
+#include "pod/name.h"
+#include "text/json.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+char *pod_volume_name(const struct config_volume *volume, size_t index)
+{
+    char part[24];
+    size_t used = 0;
+
+    for (const char *c = volume->name; *c != '\0' && used < sizeof(part) - 1; c++)
+        part[used++] = isalnum((unsigned char)*c) ? (char)tolower((unsigned char)*c) : '-';
+    part[used] = '\0';
+    return mem_format("v%zu-%s%s", index, part, used > 0 && part[used - 1] == '-' ? "x" : "");
+}
+
+const struct config_volume *pod_builds_volume(const struct config_runner *runner, size_t *index)
+{
+    const struct config_volumes *volumes = &runner->kubernetes.volumes;
+
+    for (size_t i = 0; i < volumes->count; i++)
+        if (strcmp(volumes->items[i].mount_path, runner->builds_dir) == 0) {
+            *index = i;
+            return &volumes->items[i];
+        }
+    return NULL;
+}
+
+static void add_items(struct cJSON *source, const struct config_pairs *items)
+{
+    struct cJSON *list;
+
+    if (items->count == 0)
+        return;
+    list = json_set_array(source, "items");
+    for (size_t i = 0; i < items->count; i++) {
+        struct cJSON *item = json_add_object(list);
+        json_set_text(item, "key", items->items[i].key);
+        json_set_text(item, "path", items->items[i].value);
+    }
+}
+
+static void add_secret(struct cJSON *target, const struct config_volume *volume)
+{
+    struct cJSON *source = json_set_object(target, "secret");
+
+    json_set_text(source, "secretName", volume->name);
+    if (volume->default_mode >= 0)
+        json_set_int(source, "defaultMode", volume->default_mode);
+    if (volume->optional)
+        json_set_bool(source, "optional", true);
+    add_items(source, &volume->items);
+}
+
+static void add_source(struct cJSON *target, const struct config_volume *volume)
+{
+    struct cJSON *source;
+
+    switch (volume->kind) {
+    case VOLUME_SECRET:
+        add_secret(target, volume);
+        break;
+    case VOLUME_CONFIG_MAP:
+        source = json_set_object(target, "configMap");
+        json_set_text(source, "name", volume->name);
+        add_items(source, &volume->items);
+        break;
+    case VOLUME_PVC:
+        json_set_text(json_set_object(target, "persistentVolumeClaim"), "claimName", volume->name);
+        break;
+    case VOLUME_EMPTY_DIR:
+        source = json_set_object(target, "emptyDir");
+        if (volume->medium != NULL)
+            json_set_text(source, "medium", volume->medium);
+        if (volume->size_limit != NULL)
+            json_set_text(source, "sizeLimit", volume->size_limit);
+        break;
+    case VOLUME_HOST_PATH:
+        json_set_text(json_set_object(target, "hostPath"), "path", volume->host_path != NULL ? volume->host_path : volume->mount_path);
+        break;
+    }
+}
+
+/* Our own four: shared memory, sources, plan, order. The plan's Secret has the pod's name. */
+static void add_own(struct cJSON *volumes, const struct pod_input *input, const char *pod_name)
+{
+    struct cJSON *volume = json_add_object(volumes), *source, *item;
+    size_t index;
+
+    json_set_text(volume, "name", "dataops");
+    source = json_set_object(volume, "emptyDir");
+    json_set_text(source, "medium", "Memory");
+    json_set_text(source, "sizeLimit", "32Mi");
+    if (pod_builds_volume(input->runner, &index) == NULL) {
+        volume = json_add_object(volumes);
+        json_set_text(volume, "name", "builds");
+        json_set_object(volume, "emptyDir");
+    }
+    volume = json_add_object(volumes);
+    json_set_text(volume, "name", "plan");
+    source = json_set_object(volume, "secret");
+    json_set_text(source, "secretName", pod_name);
+    json_set_int(source, "defaultMode", 0400);
+    item = json_add_object(json_set_array(source, "items"));
+    json_set_text(item, "key", "plan");
+    json_set_text(item, "path", "plan");
+    volume = json_add_object(volumes);
+    json_set_text(volume, "name", "order");
+    item = json_add_object(json_set_array(json_set_object(volume, "downwardAPI"), "items"));
+    json_set_text(item, "path", "order");
+    json_set_text(json_set_object(item, "fieldRef"), "fieldPath", "metadata.annotations['" POD_ANNOTATION_ORDER "']");
+}
+
+struct cJSON *pod_volumes(const struct pod_input *input, const char *pod_name, struct error *error UNUSED)
+{
+    struct cJSON *volumes = json_array();
+    const struct config_volumes *wished = &input->runner->kubernetes.volumes;
+
+    add_own(volumes, input, pod_name);
+    for (size_t i = 0; i < wished->count; i++) {
+        struct cJSON *volume = json_add_object(volumes);
+        OWNED_TEXT char *name = pod_volume_name(&wished->items[i], i);
+        json_set_text(volume, "name", name);
+        add_source(volume, &wished->items[i]);
+    }
+    return volumes;
+}
+
+int pod_add_mounts(const struct pod_input *input, struct cJSON *mounts, struct error *error)
+{
+    const struct config_volumes *wished = &input->runner->kubernetes.volumes;
+
+    for (size_t i = 0; i < wished->count; i++) {
+        const struct config_volume *volume = &wished->items[i];
+        OWNED_TEXT char *name = pod_volume_name(volume, i);
+        OWNED_TEXT char *path = variables_expand(input->variables, volume->mount_path);
+        struct cJSON *mount;
+
+        if (path[0] != '/')
+            return error_set(error, BLAME_CONFIG, 0, "volume %s: mount_path \"%s\" is not an absolute path", volume->name, path);
+        for (struct cJSON *other = json_first(mounts); other != NULL; other = json_next(other))
+            if (strcmp(json_text(other, "mountPath", ""), path) == 0)
+                return error_set(error, BLAME_CONFIG, 0, "two volumes are mounted at %s: remove one of them from [runners.kubernetes.volumes]", path);
+        mount = json_add_object(mounts);
+        json_set_text(mount, "name", name);
+        json_set_text(mount, "mountPath", path);
+        if (volume->sub_path != NULL && volume->sub_path[0] != '\0') {
+            OWNED_TEXT char *sub_path = variables_expand(input->variables, volume->sub_path);
+            json_set_text(mount, "subPath", sub_path);
+        }
+        if (volume->read_only)
+            json_set_bool(mount, "readOnly", true);
+        if (volume->mount_propagation != NULL)
+            json_set_text(mount, "mountPropagation", volume->mount_propagation);
+    }
+    return 0;
+}
+
+char **pod_mask_folders(const struct config_runner *runner)
+{
+    const struct config_volumes *volumes = &runner->kubernetes.volumes;
+    char **folders = mem_new_array(volumes->count + 1, sizeof(*folders));
+    size_t count = 0;
+
+    if (!runner->kubernetes.mask_mounted_secrets)
+        return folders;
+    for (size_t i = 0; i < volumes->count; i++)
+        if (volumes->items[i].kind == VOLUME_SECRET) {
+            OWNED_TEXT char *name = pod_volume_name(&volumes->items[i], i);
+            folders[count++] = mem_format(POD_MASK_FOLDER "/%s", name);
+        }
+    return folders;
+}
