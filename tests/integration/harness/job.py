@@ -68,8 +68,9 @@ class JobRun:
         self.site.dataops.cancel(self.id, force)
 
     def fault(self, match: dict, do: dict, **more) -> int:
-        """A Kubernetes fault for requests about this job's pod, whatever attempt."""
-        return self.site.place.fault({"name": f"job-*-{self.id}-*", **match}, do, **more)
+        """A Kubernetes fault for requests about this job's pod, whatever attempt. A create names nothing in its path."""
+        own = {} if match.get("verb") == "create" else {"name": f"job-*-{self.id}-*"}
+        return self.site.place.fault({**own, **match}, do, **more)
 
     # -- its log ---------------------------------------------------------
     @property

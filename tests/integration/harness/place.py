@@ -42,15 +42,15 @@ class Place:
 
     # -- looking in ------------------------------------------------------
     def pods(self) -> list[dict]:
-        """All pods of the namespace, as the API gives them."""
+        """All pods of all namespaces, as the API gives them."""
         raise NotImplementedError
 
     def objects(self) -> list[dict]:
         """All objects that a job may have left or shown: pods, Secrets' metadata, leases, events."""
         raise NotImplementedError
 
-    def create(self, kind: str, manifest: dict) -> None:
-        """Creates an object of a plural kind (`secrets`, `persistentvolumeclaims`) in the namespace."""
+    def create(self, kind: str, manifest: dict, namespace: str = "") -> None:
+        """Creates an object of a plural kind (`secrets`, `persistentvolumeclaims`) in the namespace given, else `self.namespace`."""
         raise NotImplementedError
 
     def container_log_bytes(self, job_id: int) -> int:
@@ -61,12 +61,16 @@ class Place:
         """All container log files of the run (for the search for secrets)."""
         raise NotImplementedError
 
-    def requests_of(self, job_id: int) -> list[dict]:
-        """API requests that name this job's pod: method and path each. Watches of a namespace are not of a job."""
+    def requests(self, namespace: str) -> list[dict]:
+        """API requests of controllers in this namespace so far, in order: verb, resource, subresource, name, code each."""
         raise NotImplementedError
 
-    def request_count(self) -> int:
-        """All API requests so far."""
+    def make_namespace(self, name: str) -> str:
+        """Makes a namespace in which the controllers may work; gives its name."""
+        raise NotImplementedError
+
+    def pod_names(self, job_id: int) -> list[str]:
+        """Names of all pods ever made for a job, deleted ones included."""
         raise NotImplementedError
 
     def pods_of(self, job_id: int) -> list[dict]:
