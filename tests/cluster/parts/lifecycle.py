@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-from . import certificates, daemons, images, mounts, network, places, programs, settings
+from . import certificates, daemons, images, mounts, network, places, programs, settings, volumes
 from .places import Places
 from .trouble import Trouble, say
 
@@ -62,6 +62,7 @@ def _start(place: Places) -> None:
     for path in (images.pause_archive(), images.base_archive()):
         images.load_once(place, path)
     _wait(place, "the apiserver is ready", _FIRST, lambda: _get(place, "/readyz", host) == "ok")
+    volumes.make(place)
     for name in _REST:
         daemons.start(place, name, commands[name])
     _wait(place, "the node is ready", NAMES, lambda: _node_ready(place, host))
