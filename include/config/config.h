@@ -57,7 +57,7 @@ struct config_kubernetes {
 };
 struct config_runner {
     char *name, *url, *token, *token_file, *executor, *shell, *builds_dir, *clone_url;
-    uint64_t id;
+    int64_t id;
     int64_t limit, request_concurrency, output_limit_kib;
     bool strict_check_interval;
     int64_t unhealthy_requests_limit;

@@ -1,0 +1,51 @@
+#include "config/config.h"
+
+#include "schema.h"
+
+static const char *kind_word(const struct schema_key *key)
+{
+    switch (key->kind) {
+    case KEY_INTEGER:
+        return "number";
+    case KEY_BOOLEAN:
+        return "true/false";
+    case KEY_DURATION:
+        return "duration";
+    case KEY_QUANTITY:
+        return "quantity";
+    case KEY_TEXTS:
+        return "list of texts";
+    case KEY_PAIRS:
+        return "table of texts";
+    case KEY_TEXT:
+    case KEY_SECTION:
+    case KEY_SILENT:
+    case KEY_LATER:
+        break;
+    }
+    return "text";
+}
+
+static void describe(const struct schema *schema, struct strbuf *out)
+{
+    strbuf_format(out, "\n## %s\n\n| key | type | default | what |\n|---|---|---|---|\n", schema->title);
+    for (size_t i = 0; i < schema->count; i++) {
+        const struct schema_key *key = &schema->keys[i];
+
+        if (key->kind == KEY_SILENT || key->kind == KEY_LATER || key->kind == KEY_SECTION)
+            continue;
+        strbuf_format(out, "| `%s` | %s | %s | %s%s%s%s |\n", key->name, kind_word(key), key->otherwise != NULL ? key->otherwise : "-", key->help,
+                      key->choices != NULL ? " (one of: " : "", key->choices != NULL ? key->choices : "", key->choices != NULL ? ")" : "");
+    }
+}
+
+void config_reference(struct strbuf *out)
+{
+    strbuf_add_text(out, "# Configuration reference\n\nMade from the schema table; names and defaults are gitlab-runner's.\n");
+    describe(&schema_global, out);
+    describe(&schema_runner, out);
+    describe(&schema_kubernetes, out);
+    for (size_t i = 0; i < 5; i++)
+        describe(&schema_volumes[i], out);
+    describe(&schema_docker, out);
+}
