@@ -51,7 +51,7 @@ static int redirect(struct http_call *call, const char *location)
     if (!parts || curl_url_set(parts, CURLUPART_URL, call->url, 0) != CURLUE_OK || !place_read(parts, &old) ||
         curl_url_set(parts, CURLUPART_URL, location, 0) != CURLUE_OK || !place_read(parts, &new) ||
         curl_url_get(parts, CURLUPART_URL, &url, 0) != CURLUE_OK) {
-        error_set(&call->error, BLAME_REMOTE, 0, "redirect to something that is no URL");
+        error_set(&call->error, BLAME_REMOTE, 0, "redirect refused: its target is no URL");
     } else if (strcmp(new.scheme, old.scheme) != 0 && strcmp(new.scheme, "https") != 0) {
         error_set(&call->error, BLAME_REMOTE, 0, "redirect from https to %s refused", new.scheme);
     } else {

@@ -33,6 +33,7 @@ void tls_refused(struct error *error, const char *host, long verify, const char 
         error_set(error, BLAME_REMOTE, 0, "TLS: the certificate of %s was revoked", host);
         return;
     case TLS_VERIFY_OK:
+    case TLS_VERIFY_UNSPECIFIED:
     case TLS_VERIFY_WRONG_HOST:
     case TLS_VERIFY_WRONG_ADDRESS:
         error_set(error, BLAME_CONFIG, 0,

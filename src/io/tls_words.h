@@ -7,6 +7,7 @@
 /* What OpenSSL's verification can say (x509_vfy.h), as far as it gets words of its own. */
 enum tls_verify {
     TLS_VERIFY_OK = 0,
+    TLS_VERIFY_UNSPECIFIED = 1, /* what libcurl leaves when its own look at the name failed */
     TLS_VERIFY_NO_ISSUER = 2,
     TLS_VERIFY_NOT_YET = 9,
     TLS_VERIFY_EXPIRED = 10,
