@@ -17,7 +17,7 @@ ROLE = Path(__file__).with_name("role.yaml")
 GROUPS = {"secrets": "/api/v1", "persistentvolumeclaims": "/api/v1", "configmaps": "/api/v1", "namespaces": "/api/v1",
           "pods": "/api/v1", "serviceaccounts": "/api/v1"}
 KINDS = {"secrets": "Secret", "persistentvolumeclaims": "PersistentVolumeClaim", "configmaps": "ConfigMap",
-         "namespaces": "Namespace"}
+         "namespaces": "Namespace", "pods": "Pod", "serviceaccounts": "ServiceAccount"}
 
 
 class StandinPlace(Place):
@@ -82,6 +82,7 @@ class StandinPlace(Place):
 
     def make_namespace(self, name: str) -> str:
         self.create("namespaces", {"metadata": {"name": name}})
+        self.create("serviceaccounts", {"metadata": {"name": "default"}}, name)
         return name
 
     def delete_pod(self, name: str, namespace: str) -> None:
