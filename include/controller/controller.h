@@ -8,6 +8,14 @@
 
 struct controller;
 
+/* How to register when a runner entry has no token yet (its token_file does not exist and the state Secret holds none). */
+struct controller_registration {
+    const char *token;               /* registration token; a secret */
+    const char *description, *tag_list, *access_level;
+    bool run_untagged, locked;
+    int64_t maximum_timeout_s;       /* 0 unset */
+};
+
 /* What the command line and the environment add to the configuration. Texts are borrowed for the controller's life. */
 struct controller_options {
     struct config *config;            /* borrowed */
@@ -16,8 +24,7 @@ struct controller_options {
     const char *system_id;            /* s_ + 12; NULL: derived from namespace, release and slot */
     const char *listen_address;       /* overrides the configuration; NULL */
     struct kube_place place;          /* kubeconfig, in-cluster variables; host etc. come from the configuration */
-    const char *registration_token;   /* register once and keep the result in the state Secret; NULL */
-    const struct controller_registration *registration;
+    const struct controller_registration *registration; /* register once and keep the result in the state Secret; NULL: never */
 };
 
 /* Exit codes of a run (install.md section 6). */

@@ -19,9 +19,13 @@ static void cluster_pod_changed(void *owner, const struct cJSON *object)
     struct run *run = strmap_get(&cluster->runs, json_text_at(object, "metadata.name", ""));
     struct pod_status status;
 
-    if (run == NULL)
+    if (run == NULL && cluster->listed)
         return;
     pod_status_read(object, &status);
+    if (run == NULL)
+        run = adopt_pod(cluster, object, &status);
+    if (run == NULL)
+        return;
     run_pod_changed(run, &status);
 }
 

@@ -4,6 +4,7 @@
 #include "io/http.h"
 #include "io/listen.h"
 #include "io/ws.h"
+#include "state.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -98,18 +99,24 @@ struct controller *controller_new(const struct controller_options *options, stru
     return controller;
 }
 
+void controller_begin(struct controller *controller)
+{
+    LIST_EACH(node, &controller->clusters)
+        cluster_start(list_of(node, struct cluster, node));
+    if (!controller->draining && !controller->stopping)
+        intake_start(controller);
+}
+
 enum controller_end controller_run(struct controller *controller)
 {
     static const int signals[] = { SIGTERM, SIGINT, SIGQUIT };
 
     for (size_t i = 0; i < COUNT_OF(signals); i++)
         loop_on_signal(controller->loop, signals[i], controller_signalled, controller);
-    LIST_EACH(node, &controller->clusters)
-        cluster_start(list_of(node, struct cluster, node));
     log_event(LOG_INFO, "controller_started", "version=%s revision=%s release=%s system_id=%s runners=%zu concurrent=%" PRId64, DATAOPS_VERSION,
               DATAOPS_REVISION, controller->options.release, controller->options.system_id, controller->intake_count,
               controller->options.config->concurrent);
-    intake_start(controller);
+    enroll_start(controller);
     loop_run(controller->loop);
     log_event(LOG_INFO, "controller_stopped", "jobs_handed_over=%u received=%" PRIu64 " succeeded=%" PRIu64 " failed=%" PRIu64, controller->run_count,
               controller->jobs_received, controller->jobs_succeeded, controller->jobs_failed);
@@ -122,11 +129,14 @@ void controller_free(struct controller *controller)
         return;
     timer_stop(&controller->poll_timer);
     timer_stop(&controller->end_timer);
+    timer_stop(&controller->enroll_timer);
+    dataops_cancel(controller->enroll_call);
     controller->stopping = true;
     LIST_EACH_SAFE(node, &controller->runs)
         run_free(list_of(node, struct run, node));
     for (size_t i = 0; i < controller->intake_count; i++)
         intake_clear(&controller->intakes[i]);
+    state_free(controller->state);
     LIST_EACH_SAFE(node, &controller->clusters)
         cluster_free(list_of(node, struct cluster, node));
     listen_stop(controller->listen);

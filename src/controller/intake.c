@@ -159,6 +159,8 @@ static int intake_read_token(struct intake *intake, struct error *error)
     const struct config_runner *runner = intake->runner;
     struct strbuf text = STRBUF_UP_TO(64 * KIB);
 
+    if (runner->token_file != NULL && runner->token_file[0] != '\0' && !file_exists(runner->token_file) && intake->controller->options.registration != NULL)
+        return 0; /* the state Secret holds a token, or registration brings one: enroll.c */
     if (runner->token_file == NULL || runner->token_file[0] == '\0') {
         if (runner->token == NULL || runner->token[0] == '\0')
             return error_set(error, BLAME_CONFIG, 0, "[[runners]] %s: no token: set token or token_file, or run register",
@@ -191,7 +193,7 @@ int intake_init(struct intake *intake, struct controller *controller, const stru
         intake_read_pem(runner->tls_cert_file, "tls-cert-file", &intake->cert_pem, error) < 0 ||
         intake_read_pem(runner->tls_key_file, "tls-key-file", &intake->key_pem, error) < 0)
         return -1;
-    intake->short_token = pod_short_token(intake->token);
+    intake->short_token = intake->token != NULL ? pod_short_token(intake->token) : NULL;
     place.token = intake->token;
     place.tls = (struct http_tls){ .ca_pem = intake->ca_pem, .cert_pem = intake->cert_pem, .key_pem = intake->key_pem, .ca_key = "tls-ca-file" };
     intake->dataops = dataops_new(controller->loop, controller->http, &place, error);
@@ -199,6 +201,16 @@ int intake_init(struct intake *intake, struct controller *controller, const stru
         return -1;
     intake->cluster = cluster_for(controller, runner, error);
     return intake->cluster == NULL ? -1 : 0;
+}
+
+void intake_set_token(struct intake *intake, const char *token)
+{
+    if (intake->token != NULL)
+        mem_wipe_free(intake->token, strlen(intake->token));
+    mem_free(intake->short_token);
+    intake->token = mem_text(token);
+    intake->short_token = pod_short_token(token);
+    dataops_set_token(intake->dataops, token);
 }
 
 void intake_clear(struct intake *intake)

@@ -63,6 +63,10 @@ struct controller {
     unsigned run_count, open_requests;
     struct timer *poll_timer, *end_timer;
     struct listen_server *listen;
+    struct state *state;
+    struct dataops_call *enroll_call;
+    struct timer *enroll_timer;
+    unsigned enroll_tries;
     bool draining, stopping, ended;
     uint64_t jobs_received, jobs_succeeded, jobs_failed;
 };
@@ -89,7 +93,7 @@ struct run {
     struct pod_status status;
     struct strbuf notes;         /* the controller's lines before courier's first byte */
     size_t notes_put;
-    bool spoke, log_over, reporting, pod_deleted, delete_waits_gone, has_result, starting;
+    bool spoke, log_over, reporting, pod_deleted, has_result, adopted;
     struct result result;
     enum reason cause;
     int cause_exit_code;
@@ -108,6 +112,8 @@ struct run {
 /* intake.c */
 int intake_init(struct intake *intake, struct controller *controller, const struct config_runner *runner, struct error *error);
 void intake_clear(struct intake *intake);
+/* Copies the token that this entry polls with from now on. */
+void intake_set_token(struct intake *intake, const char *token);
 /* Polls every runner that may be polled now; keeps the pace of check_interval. */
 void intake_start(struct controller *controller);
 /* A job of this runner ended: there may be room for the next. */
@@ -118,7 +124,22 @@ struct cluster *cluster_for(struct controller *controller, const struct config_r
 void cluster_start(struct cluster *cluster);
 void cluster_free(struct cluster *cluster);
 
+/* enroll.c: reads or makes the state Secret, registers where needed, then controller_begin */
+void enroll_start(struct controller *controller);
+
+/* controller.c: starts the watches and the polling */
+void controller_begin(struct controller *controller);
+
+/* adopt.c */
+/* What a later controller needs to go on with this run's pod, sealed for it. Gives a text, or NULL when nothing can be sealed. */
+char *adopt_seal(struct run *run);
+/* Goes on with a pod of this release that no run here knows; NULL when it cannot be (logged). */
+struct run *adopt_pod(struct cluster *cluster, const struct cJSON *pod, const struct pod_status *status);
+
 /* run.c */
+/* A run without anything but its job's id and token. */
+struct run *run_begin(struct intake *intake, uint64_t job_id, const char *job_token);
+void run_open_trace(struct run *run, bool debug_trace);
 struct run *run_new(struct intake *intake, const char *payload, size_t length);
 /* A payload that could not be read: the job is reported as failed with this error. */
 struct run *run_new_failed(struct intake *intake, uint64_t job_id, const char *job_token, const struct error *error);

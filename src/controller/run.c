@@ -111,7 +111,7 @@ static void run_accept_answered(void *owner, bool go, bool canceling)
         run_handle(run, canceling ? JOB_CANCEL : JOB_REFUSED);
 }
 
-static struct run *run_begin(struct intake *intake, uint64_t job_id, const char *job_token)
+struct run *run_begin(struct intake *intake, uint64_t job_id, const char *job_token)
 {
     struct controller *controller = intake->controller;
     struct run *run = mem_new(sizeof(*run));
@@ -132,11 +132,11 @@ static struct run *run_begin(struct intake *intake, uint64_t job_id, const char 
     return run;
 }
 
-static void run_open_trace(struct run *run, bool debug_trace)
+void run_open_trace(struct run *run, bool debug_trace)
 {
     struct trace_input input = {
         .dataops = run->intake->dataops, .loop = run->controller->loop, .job_id = run->job_id, .job_token = run->job_token,
-        .failure_reasons = run->reasons, .failure_reason_count = run->reason_count, .debug_trace = debug_trace,
+        .failure_reasons = run->reasons, .failure_reason_count = run->reason_count, .debug_trace = debug_trace, .resumed = run->adopted,
     };
 
     run->trace = trace_new(&input, &run_trace_events, run);

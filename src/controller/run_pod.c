@@ -114,9 +114,11 @@ void run_create_pod(struct run *run)
     struct error error = ERROR_NONE;
     struct cJSON *pod = NULL;
     struct pod_input input = run_pod_input(run);
-    OWNED_TEXT char *notes = NULL;
+    OWNED_TEXT char *notes = NULL, *sealed = NULL;
 
     run_new_attempt(run);
+    sealed = adopt_seal(run);
+    input.sealed = sealed;
     if (run->notes.length > 0) {
         OWNED_JSON struct cJSON *list = json_array();
         json_add_text(list, strbuf_text(&run->notes));
@@ -224,14 +226,12 @@ void run_await_start(struct run *run)
 {
     struct loop *loop = run->controller->loop;
 
-    run->starting = true;
     loop_after(loop, &run->start_timer, (uint64_t)run->intake->runner->kubernetes.poll_timeout_s * 1000, run_start_due, run);
     loop_after(loop, &run->wait_timer, RUN_WAIT_LINE_AFTER_MS, run_wait_due, run);
 }
 
 void run_stop_waiting(struct run *run)
 {
-    run->starting = false;
     timer_stop(&run->start_timer);
     timer_stop(&run->wait_timer);
 }
@@ -247,8 +247,9 @@ void run_retry(struct run *run, bool same_attempt)
     uint64_t delay_ms = QUOTA_WAIT_MS;
 
     if (!same_attempt) {
-        if (backoff_is_over(&run->attempts)) {
-            OWNED_TEXT char *text = mem_format("the pod never began, %u attempts: %s", run->attempt, run->cause_text);
+        /* An adopted run has no payload left to make another pod from. */
+        if (backoff_is_over(&run->attempts) || run->adopted) {
+            OWNED_TEXT char *text = mem_format("the pod never began (attempt %u): %s", run->attempt, run->cause_text);
             run_fail(run, JOB_CANNOT_START, REASON_SYSTEM, text);
             return;
         }
