@@ -28,7 +28,7 @@ unit: deps-test ## unit tests under ASan and UBSan
 	@scripts/unit
 integration: deps-test ## whole jobs on the stand-ins, programs under ASan and UBSan
 	@scripts/integration standin
-cluster: deps-cluster build ## the same cases and more on a real Kubernetes
+cluster: deps-test deps-cluster build ## the same cases and more on a real Kubernetes
 	@scripts/integration real
 test: ## everything that must be green: lint, unit, integration, cluster, short fuzz
 	@scripts/test
@@ -40,5 +40,6 @@ image: build ## build/dataops-runner-image.tar
 	@deploy/image
 bench: image deps-cluster ## budgets of docs/design.md section 5, on a real Kubernetes
 	@scripts/bench
-clean: ## removes build/
+clean: ## stops a test cluster, removes build/
+	@[ ! -d $(BUILD)/cluster ] || tests/cluster/cluster down --all
 	rm -rf $(BUILD)
