@@ -1,0 +1,97 @@
+#include "child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "step/protocol.h"
+
+/*
+ * Where the shell finds its script. The descriptor stays open in all that the script starts, so it keeps away from
+ * the numbers that scripts use (0 to 9), that shells take for themselves (10 and up, 255 and down in bash) and that
+ * programs get next.
+ */
+enum { SCRIPT_FD = 200, SCRIPT_FD_LEAST = 10 };
+
+static const struct {
+    uint32_t kind; /* enum step_shell */
+    const char *path;
+    const char *name;
+} shells[] = {
+    { STEP_SHELL_BASH, "/usr/local/bin/bash", "bash" },
+    { STEP_SHELL_BASH, "/usr/bin/bash", "bash" },
+    { STEP_SHELL_BASH, "/bin/bash", "bash" },
+    { STEP_SHELL_SH, "/usr/local/bin/sh", "sh" },
+    { STEP_SHELL_SH, "/usr/bin/sh", "sh" },
+    { STEP_SHELL_SH, "/bin/sh", "sh" },
+    { STEP_SHELL_SH, "/busybox/sh", "sh" },
+};
+
+static noreturn void child_fail(const struct child *child, uint32_t call, int error)
+{
+    const struct failure failure = { call, error };
+    const ssize_t ignored = write(child->failure_fd, &failure, sizeof failure);
+    (void)ignored;
+    _exit(STEP_EXIT_LOST);
+}
+
+/* Step blocks all signals, and the container runtime may have ignored some: a script starts with neither. */
+static void signals_reset(void)
+{
+    sigset_t none;
+    for (int i = 1; i <= SIGRTMAX; i++)
+        signal(i, SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Whether this errno of execve is about that one shell, so that another may do. */
+static bool is_about_the_shell(int error)
+{
+    return error == ENOENT || error == ENOTDIR || error == EACCES || error == ENOEXEC || error == ELOOP;
+}
+
+/* Executes the first shell that is there. Returns an errno: of the first shell that exists, else ENOENT. */
+static int shell_execute(const struct child *child, const char *script)
+{
+    int cause = ENOENT;
+    for (size_t i = 0; i < sizeof shells / sizeof *shells; i++) {
+        if (child->shell == STEP_SHELL_SH && shells[i].kind != STEP_SHELL_SH)
+            continue;
+        union {
+            const char *kept[3];
+            char *given[3]; /* execve takes what it does not change as char * */
+        } words = { .kept = { shells[i].name, script, NULL } };
+        execve(shells[i].path, words.given, child->environment);
+        if (!is_about_the_shell(errno))
+            return errno;
+        if (cause == ENOENT)
+            cause = errno;
+    }
+    return cause;
+}
+
+noreturn void child_become(const struct child *child)
+{
+    char script[32];
+
+    setsid();
+    const int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0)
+        child_fail(child, STEP_CALL_STDIN, errno);
+    if (dup2(child->output_fd, STDOUT_FILENO) < 0 || dup2(child->output_fd, STDERR_FILENO) < 0)
+        child_fail(child, STEP_CALL_PIPE, errno);
+    int script_fd = fcntl(child->script_fd, F_DUPFD, SCRIPT_FD);
+    if (script_fd < 0)
+        script_fd = fcntl(child->script_fd, F_DUPFD, SCRIPT_FD_LEAST);
+    if (script_fd < 0)
+        child_fail(child, STEP_CALL_SCRIPT, errno);
+    snprintf(script, sizeof script, "/proc/self/fd/%d", script_fd);
+    if (chdir(child->folder) < 0)
+        child_fail(child, STEP_CALL_CHDIR, errno);
+    signals_reset();
+    child_fail(child, STEP_CALL_EXEC, shell_execute(child, script));
+}
