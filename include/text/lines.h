@@ -8,10 +8,13 @@
 
 struct lines {
     struct strbuf partial;
-    size_t most_bytes;   /* a longer line is handed over in pieces of this size, whole = false */
+    size_t most_bytes; /* a longer line is handed over in pieces of this size, the last one shorter, all with whole =
+                          false */
+    bool is_split;     /* pieces of the current line were handed over */
 };
 
-/* One line without its LF; whole is false for a piece of an over-long line. Borrows bytes until return. Non-zero stops. */
+/* One line without its LF; whole is false for every piece of an over-long line. Borrows bytes until return.
+ * Non-zero stops: the rest of what was fed is dropped. */
 typedef int lines_line(void *owner, const char *bytes, size_t length, bool whole);
 
 void lines_init(struct lines *lines, size_t most_bytes);
