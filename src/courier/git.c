@@ -1,0 +1,287 @@
+#include "git.h"
+
+#include "context.h"
+#include "io/file.h"
+#include "job/plan.h"
+#include "text/digest.h"
+#include "text/url.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+struct git {
+    const struct context *context;
+    char *url;
+    struct words environment;
+    struct words files; /* paths below scratch that the child reads */
+    unsigned configs;
+};
+
+/* What a repository's own configuration could make git run or contact is switched off on the command's level, which wins. */
+static const struct {
+    const char *key, *value;
+} safe_configs[] = {
+    { "core.fsmonitor", "false" },
+    { "core.hooksPath", "/dev/null" },
+    { "protocol.ext.allow", "never" },
+    { "credential.helper", "" },
+    { "credential.interactive", "never" },
+    { "init.defaultBranch", "none" },
+    { "init.templateDir", "" },
+    { "fetch.recurseSubmodules", "false" },
+    { "submodule.recurse", "false" },
+    { "advice.detachedHead", "false" },
+    { "gc.auto", "0" },
+    { "maintenance.auto", "false" },
+    { "safe.directory", "*" },
+};
+
+/* Variables of the job that say how to reach the server. Others stay out: GIT_SSH_COMMAND and the like are programs. */
+static const char *const passed_on[] = {
+    "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy",
+    "https_proxy", "all_proxy", "no_proxy", "GIT_SSL_NO_VERIFY",
+};
+
+void words_add(struct words *words, const char *word)
+{
+    words->items = mem_grow(words->items, (words->count + 2) * sizeof *words->items);
+    words->items[words->count++] = mem_text(word);
+    words->items[words->count] = NULL;
+}
+
+static void words_keep(struct words *words, char *word)
+{
+    words_add(words, NULL);
+    words->items[words->count - 1] = word;
+}
+
+void words_clear(struct words *words)
+{
+    for (size_t i = 0; i < words->count; i++)
+        mem_wipe_free(words->items[i], words->items[i] ? strlen(words->items[i]) : 0);
+    mem_free(words->items);
+    *words = (struct words){ 0 };
+}
+
+bool git_is_object_name(const char *text)
+{
+    const size_t length = text ? strspn(text, "0123456789abcdef") : 0;
+    return (length == 40 || length == 64) && text[length] == 0;
+}
+
+/* --- environment --- */
+
+static void config_add(struct git *git, const char *key, const char *value)
+{
+    words_keep(&git->environment, mem_format("GIT_CONFIG_KEY_%u=%s", git->configs, key));
+    words_keep(&git->environment, mem_format("GIT_CONFIG_VALUE_%u=%s", git->configs, value));
+    git->configs++;
+}
+
+static void config_add_scoped(struct git *git, const char *origin, const char *name, const char *value)
+{
+    OWNED_TEXT char *key = mem_format("http.%s/.%s", origin, name);
+    config_add(git, key, value);
+}
+
+static int config_add_file(struct git *git, const char *origin, const char *name, const char *pem, struct error *error)
+{
+    if (!pem || !*pem)
+        return 0;
+    char *path = mem_format("%s/%s.pem", git->context->scratch, name);
+    words_keep(&git->files, path);
+    if (file_write(path, pem, strlen(pem), 0600, error) < 0)
+        return -1;
+    config_add_scoped(git, origin, name, path);
+    return 0;
+}
+
+/* Sent with the first request, so that there is no round trip for a 401; scoped, so that no other server sees it. */
+static void config_add_login(struct git *git, const char *origin, const struct url *url)
+{
+    if (!url->user && !url->password)
+        return;
+    struct strbuf header = STRBUF_EMPTY;
+    char *login = mem_format("%s:%s", url->user ? url->user : "", url->password ? url->password : "");
+    strbuf_add_text(&header, "Authorization: Basic ");
+    base64_encode(login, strlen(login), &header);
+    config_add_scoped(git, origin, "extraHeader", strbuf_text(&header));
+    mem_wipe_free(login, strlen(login));
+    strbuf_wipe(&header);
+}
+
+static void environment_begin(struct git *git)
+{
+    const char *path = getenv("PATH");
+    struct words *environment = &git->environment;
+    words_keep(environment, mem_format("PATH=%s", path ? path : PATH_DEFAULT));
+    words_keep(environment, mem_format("HOME=%s/home", git->context->scratch));
+    words_add(environment, "LANG=C.UTF-8");
+    words_add(environment, "GIT_TERMINAL_PROMPT=0");
+    words_add(environment, "GCM_INTERACTIVE=Never");
+    words_add(environment, "GIT_CONFIG_NOSYSTEM=1");
+    words_add(environment, "GIT_CONFIG_GLOBAL=/dev/null");
+    words_add(environment, "GIT_ATTR_NOSYSTEM=1");
+    words_add(environment, "GIT_LFS_SKIP_SMUDGE=1");
+    for (size_t i = 0; i < COUNT_OF(passed_on); i++) {
+        const char *value = context_variable(git->context, passed_on[i]);
+        if (!value)
+            value = getenv(passed_on[i]);
+        if (value && *value)
+            words_keep(environment, mem_format("%s=%s", passed_on[i], value));
+    }
+}
+
+static int environment_fill(struct git *git, const struct url *url, struct error *error)
+{
+    const struct plan *plan = git->context->plan;
+    OWNED_TEXT char *origin = url_origin(url);
+    OWNED_TEXT char *agent = mem_format("dataops-runner %s linux/%s", plan->version ? plan->version : DATAOPS_VERSION,
+#if defined(__aarch64__)
+                                        "arm64"
+#else
+                                        "amd64"
+#endif
+    );
+    environment_begin(git);
+    for (size_t i = 0; i < COUNT_OF(safe_configs); i++)
+        config_add(git, safe_configs[i].key, safe_configs[i].value);
+    config_add(git, "http.userAgent", agent);
+    config_add_login(git, origin, url);
+    if (config_add_file(git, origin, "sslCAInfo", plan->ca_pem, error) < 0 ||
+        config_add_file(git, origin, "sslCert", plan->cert_pem, error) < 0 ||
+        config_add_file(git, origin, "sslKey", plan->key_pem, error) < 0)
+        return error_within(error, "make git ready");
+    words_keep(&git->environment, mem_format("GIT_CONFIG_COUNT=%u", git->configs));
+    git->url = mem_format("%s%s", origin, url->path);
+    return 0;
+}
+
+struct git *git_new(const struct context *context, struct error *error)
+{
+    struct url url = URL_EMPTY;
+    if (!context->plan->git_url || url_parse(context->plan->git_url, &url, error) < 0) {
+        error_within(error, "repository URL");
+        return NULL;
+    }
+    struct git *git = mem_new(sizeof *git);
+    git->context = context;
+    const int filled = environment_fill(git, &url, error);
+    url_clear(&url);
+    if (filled < 0) {
+        git_free(git);
+        return NULL;
+    }
+    return git;
+}
+
+int git_give_files(struct git *git, struct error *error)
+{
+    const struct context *context = git->context;
+    if (!context->is_root || !context->user_known)
+        return 0;
+    for (size_t i = 0; i < git->files.count; i++)
+        if (chown(git->files.items[i], context->uid, context->gid) < 0)
+            return error_errno(error, "give %s to the job's user", git->files.items[i]);
+    return 0;
+}
+
+const char *const *git_environment(const struct git *git)
+{
+    return (const char *const *)git->environment.items;
+}
+
+const char *git_url(const struct git *git)
+{
+    return git->url;
+}
+
+void git_free(struct git *git)
+{
+    if (!git)
+        return;
+    for (size_t i = 0; i < git->files.count; i++)
+        unlink(git->files.items[i]);
+    words_clear(&git->files);
+    words_clear(&git->environment);
+    mem_free(git->url);
+    mem_free(git);
+}
+
+void git_environment_hostile(const char *project_dir, struct strbuf *out)
+{
+    strbuf_format(out, "PATH=%s%cLANG=C.UTF-8%cGIT_CONFIG_NOSYSTEM=1%cGIT_CONFIG_GLOBAL=/dev/null%c", PATH_DEFAULT, 0, 0, 0,
+                  0);
+    strbuf_format(out, "GIT_ATTR_NOSYSTEM=1%cGIT_TERMINAL_PROMPT=0%cHOME=/nonexistent%c", 0, 0, 0);
+    strbuf_format(out, "GIT_DIR=%s/.git%cGIT_WORK_TREE=%s%c", project_dir, 0, project_dir, 0);
+    for (size_t i = 0; i < COUNT_OF(safe_configs); i++)
+        strbuf_format(out, "GIT_CONFIG_KEY_%zu=%s%cGIT_CONFIG_VALUE_%zu=%s%c", i, safe_configs[i].key, 0, i,
+                      safe_configs[i].value, 0);
+    strbuf_format(out, "GIT_CONFIG_COUNT=%zu%c", COUNT_OF(safe_configs), 0);
+}
+
+/* --- arguments --- */
+
+void git_init_words(const struct plan *plan, struct words *words)
+{
+    words_add(words, "git");
+    words_add(words, "init");
+    if (plan->object_format && *plan->object_format && strcmp(plan->object_format, "sha1") != 0)
+        words_keep(words, mem_format("--object-format=%s", plan->object_format));
+    words_add(words, "--");
+    words_add(words, plan->project_dir);
+}
+
+void git_fetch_words(const struct plan *plan, bool is_shallow, struct words *words)
+{
+    words_add(words, "git");
+    words_add(words, "fetch");
+    words_add(words, "--no-recurse-submodules");
+    if (plan->depth > 0)
+        words_keep(words, mem_format("--depth=%lld", (long long)plan->depth));
+    else if (is_shallow)
+        words_add(words, "--unshallow");
+    for (size_t i = 0; i < plan->fetch_flag_count; i++)
+        if (strncmp(plan->fetch_flags[i], "--upload-pack", 13) != 0) /* names a program */
+            words_add(words, plan->fetch_flags[i]);
+    words_add(words, "--");
+    words_add(words, "origin");
+    for (size_t i = 0; i < plan->refspec_count; i++)
+        words_add(words, plan->refspecs[i]);
+}
+
+/* --- words for people --- */
+
+const char *git_explain(const char *last_words)
+{
+    static const struct {
+        const char *said, *meaning;
+    } meanings[] = {
+        { "Authentication failed", "the server refused the job's credentials for the repository" },
+        { "could not read Username", "the server refused the job's credentials for the repository" },
+        { "error: 401", "the server refused the job's credentials for the repository" },
+        { "error: 403", "the job's token may not read the repository" },
+        { "error: 404", "the repository was not found, or the job's token may not see it" },
+        { "not found", "the repository was not found, or the job's token may not see it" },
+        { "couldn't find remote ref", "the ref is not in the repository any more (deleted, or rewritten by a force push)" },
+        { "reference is not a tree", "the commit is not among the fetched history: the branch was rewritten, or the depth is too small" },
+        { "unable to read tree", "the commit is not among the fetched history: the branch was rewritten, or the depth is too small" },
+        { "not our ref", "the commit is not in the repository any more" },
+        { "Could not resolve host", "the repository's host name is not known inside the pod" },
+        { "Could not resolve proxy", "the proxy's host name is not known inside the pod" },
+        { "certificate", "the server's certificate is not trusted: set tls-ca-file to its CA" },
+        { "wrong version number", "the server speaks plain HTTP where HTTPS was asked for" },
+        { "Connection refused", "the repository's server refuses the connection" },
+        { "Failed to connect", "the repository's server cannot be reached from the pod" },
+        { "timed out", "the repository's server did not answer in time" },
+        { "No space left on device", "the builds volume is full" },
+        { "Permission denied", "the job's user may not write the project folder" },
+    };
+    for (size_t i = 0; i < COUNT_OF(meanings); i++)
+        if (strstr(last_words, meanings[i].said))
+            return meanings[i].meaning;
+    return NULL;
+}

@@ -1,0 +1,42 @@
+/* How courier calls git: environment, arguments, and what its words mean. Credentials travel in the environment of the child
+ * only, scoped to the server; nothing that a repository says makes git run a program (docs/design.md section 1). */
+#ifndef COURIER_GIT_H
+#define COURIER_GIT_H
+
+#include "base/error.h"
+#include "base/strbuf.h"
+
+struct context;
+struct git;
+
+/* Makes ready for calls: writes CA and client certificate below the context's scratch folder. Borrows context. */
+struct git *git_new(const struct context *context, struct error *error);
+void git_free(struct git *git);
+/* The files that git reads with the job's user change to that owner. */
+int git_give_files(struct git *git, struct error *error) MUST_CHECK;
+/* Borrows the environment of a git child, NULL-ended. */
+const char *const *git_environment(const struct git *git);
+/* The remote's URL without user, password and query. Borrows. */
+const char *git_url(const struct git *git);
+/* The environment of a git child that works on the job's repository after the script began: no credentials, no CA;
+ * appends "NAME=value" entries, each with its NUL. Pure. */
+void git_environment_hostile(const char *project_dir, struct strbuf *out);
+
+/* A list of words, NULL-ended. */
+struct words {
+    char **items;
+    size_t count;
+};
+void words_add(struct words *words, const char *word);
+void words_clear(struct words *words);
+
+/* Arguments of the calls (words_clear). All from the plan. */
+struct plan;
+void git_init_words(const struct plan *plan, struct words *words);
+void git_fetch_words(const struct plan *plan, bool is_shallow, struct words *words);
+/* What a person should know about git's last words, or NULL. Static text. */
+const char *git_explain(const char *last_words);
+/* A full object name: 40 or 64 hexadecimal digits. */
+bool git_is_object_name(const char *text);
+
+#endif

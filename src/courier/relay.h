@@ -1,0 +1,54 @@
+/* Courier's end of the socket to step (step/protocol.h): waits for the one connection, has scripts run, reads their pipe to
+ * its end, or one second past the exit when a process left behind still holds it. What comes from step is checked, and
+ * can falsify only the job's own result. */
+#ifndef COURIER_RELAY_H
+#define COURIER_RELAY_H
+
+#include "base/error.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct loop;
+struct relay;
+
+enum relay_how {
+    RELAY_EXITED,   /* status is a wait status */
+    RELAY_REFUSED,  /* step could not start it: why says so in words */
+    RELAY_LOST,     /* step went away meanwhile */
+};
+struct relay_end {
+    enum relay_how how;
+    int status;
+    bool oom;        /* the build container's out-of-memory counter rose during the run */
+    bool held_open;  /* a background process still held the output a second after the exit; reading was ended */
+    const char *why; /* static or borrowed until return */
+};
+
+struct relay_events {
+    /* step said hello; uid and gid are the job's. Once. */
+    void (*connected)(void *owner, uid_t uid, gid_t gid);
+    /* A piece of the script's output; borrows. */
+    void (*output)(void *owner, const char *bytes, size_t length);
+    /* The run is over and its output read. Once a run. */
+    void (*ended)(void *owner, const struct relay_end *end);
+    /* step is gone while nothing ran, or was never understood. Once, and never after relay_bye. */
+    void (*lost)(void *owner, const char *why);
+};
+
+/* Listens on socket_path (mode 0666; an old file is removed). Keeps events and owner. NULL and an error when it cannot. */
+struct relay *relay_new(struct loop *loop, const char *socket_path, const struct relay_events *events, void *owner,
+                        struct error *error);
+void relay_free(struct relay *relay);
+bool relay_is_connected(const struct relay *relay);
+/* Runs one script: order_fd is a sealed order block (kept and closed), shell an enum step_shell. One run at a time. */
+int relay_run(struct relay *relay, int order_fd, uint32_t shell, uint32_t grace_ms, struct error *error) MUST_CHECK;
+/* TERM to the script, KILL after the grace; now: KILL without waiting. Nothing when none runs. */
+void relay_stop(struct relay *relay, bool now);
+/* Stops or goes on reading the script's output. */
+void relay_pause(struct relay *relay, bool paused);
+/* The end: step kills what is left. No event follows. */
+void relay_bye(struct relay *relay);
+
+#endif

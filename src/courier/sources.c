@@ -1,0 +1,429 @@
+#include "sources.h"
+
+#include "base/backoff.h"
+#include "folders.h"
+#include "git.h"
+#include "io/child.h"
+#include "io/file.h"
+#include "io/loop.h"
+#include "job/plan.h"
+#include "output.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define TAIL_MOST        4096
+#define GIT_FAILED       1     /* exit code of the job, as the stock runner's stage shell has it */
+#define AGAIN_FIRST_MS   5000
+#define AGAIN_MOST_MS    300000
+
+/* What is done, in this order; each step is a child or is done at once. */
+enum step { STEP_FOLDER, STEP_TIDY, STEP_INIT, STEP_REMOTE, STEP_FETCH, STEP_FETCHED, STEP_GIVE, STEP_CHECKOUT, STEP_CLEAN,
+            STEP_LFS_LOOK, STEP_LFS, STEP_OVER };
+
+struct sources {
+    struct context *context;
+    struct git *git;
+    struct child *child;
+    struct timer *again;
+    struct backoff backoff;
+    enum step at, goal;
+    unsigned attempts_left;
+    bool tried;          /* an attempt was begun before */
+    bool kept;           /* there is a repository from an earlier job */
+    struct strbuf tail;  /* git's last words */
+    stage_done *done;
+    void *owner;
+    struct error error;
+};
+
+static void sources_step(struct sources *sources);
+
+/* --- the end of a step --- */
+
+static void sources_tell(void *owner)
+{
+    struct sources *sources = owner;
+    timer_stop(&sources->again);
+    sources->done(sources->owner, &sources->error);
+}
+
+static void sources_end(struct sources *sources, const struct error *error)
+{
+    sources->error = error ? *error : ERROR_NONE;
+    loop_after(sources->context->loop, &sources->again, 0, sources_tell, sources);
+}
+
+static void sources_start_over(void *owner)
+{
+    struct sources *sources = owner;
+    sources->at = STEP_FOLDER;
+    sources_step(sources);
+}
+
+static void sources_fail(struct sources *sources, const struct error *error)
+{
+    struct context *context = sources->context;
+    const char *meaning = git_explain(strbuf_text(&sources->tail));
+    output_settle(context->output);
+    if (error->blame == BLAME_SCRIPT && meaning)
+        output_say(context->output, TONE_ERROR, "Getting the sources failed: %s", meaning);
+    else
+        output_say(context->output, TONE_ERROR, "Getting the sources failed: %s", error->text);
+    if (sources->attempts_left == 0) {
+        sources_end(sources, error);
+        return;
+    }
+    sources->attempts_left--;
+    const uint64_t wait_ms = backoff_next_ms(&sources->backoff, loop_random(context->loop));
+    output_say(context->output, TONE_WARNING, "Retrying...");
+    loop_after(context->loop, &sources->again, wait_ms, sources_start_over, sources);
+}
+
+static void sources_next(struct sources *sources)
+{
+    sources->at++;
+    sources_step(sources);
+}
+
+static void git_output(void *owner, const char *bytes, size_t length)
+{
+    struct sources *sources = owner;
+    output_own(sources->context->output, bytes, length);
+    if (sources->tail.length > TAIL_MOST)
+        strbuf_drop(&sources->tail, sources->tail.length - TAIL_MOST / 2);
+    strbuf_add(&sources->tail, bytes, length < TAIL_MOST ? length : TAIL_MOST);
+}
+
+static void git_ended(void *owner, int status, bool timed_out UNUSED)
+{
+    struct sources *sources = owner;
+    struct error error = ERROR_NONE;
+    const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    sources->child = NULL;
+    output_settle(sources->context->output);
+    if (sources->at == STEP_LFS_LOOK) {
+        sources->at = code == 0 ? STEP_LFS : STEP_OVER;
+        sources_step(sources);
+        return;
+    }
+    if (code != 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+        error_set(&error, BLAME_SYSTEM, GIT_FAILED,
+                  "git was killed, most likely for memory: raise helper_memory_limit in [runners.kubernetes]");
+    else if (code != 0)
+        error_set(&error, BLAME_SCRIPT, GIT_FAILED, "git ended with exit code %d", code);
+    if (code == 0 && sources->at == STEP_INIT && !sources->kept)
+        output_say(sources->context->output, TONE_NOTICE, "Created fresh repository.");
+    if (code == 0)
+        sources_next(sources);
+    else
+        sources_fail(sources, &error);
+}
+
+static const struct child_events git_events = { git_output, git_ended };
+
+/* --- steps --- */
+
+static void git_run(struct sources *sources, const struct words *words)
+{
+    struct context *context = sources->context;
+    struct error error = ERROR_NONE;
+    struct child_start start = { .argv = (const char *const *)words->items,
+                                 .env = git_environment(sources->git),
+                                 .folder = context->plan->project_dir,
+                                 .output_fd = -1,
+                                 .pass_fd = -1 };
+    context_unprivilege(context, &start);
+    strbuf_cut(&sources->tail, 0);
+    sources->child = child_start(context->loop, &start, &git_events, sources, &error);
+    if (!sources->child)
+        sources_fail(sources, &error);
+}
+
+static struct folder_owner job_owner(const struct context *context)
+{
+    return (struct folder_owner){ .give = context->is_root && context->user_known, .uid = context->uid, .gid = context->gid };
+}
+
+static bool is_git(const struct plan *plan)
+{
+    return plan->strategy == PLAN_CLONE || plan->strategy == PLAN_FETCH;
+}
+
+static bool has_repository(const struct plan *plan)
+{
+    OWNED_TEXT char *path = mem_format("%s/.git", plan->project_dir);
+    return file_exists(path);
+}
+
+bool sources_is_early(const struct context *context)
+{
+    const struct plan *plan = context->plan;
+    return is_git(plan) && plan->pre_get_sources_count == 0 && (plan->strategy == PLAN_CLONE || !has_repository(plan));
+}
+
+/* Makes the project folder: anew for clone, or where a former try failed half way. */
+static int step_folder(struct sources *sources, struct error *error)
+{
+    const struct plan *plan = sources->context->plan;
+    const struct folder_owner owner = job_owner(sources->context);
+    const bool failed_before = sources->tried;
+    if (!sources->tried)
+        sources->kept = plan->strategy == PLAN_FETCH && has_repository(plan);
+    sources->tried = true;
+    if (is_git(plan) && plan->depth > 0)
+        output_say(sources->context->output, TONE_NOTICE, "Fetching changes with git depth set to %lld...",
+                   (long long)plan->depth);
+    else if (is_git(plan))
+        output_say(sources->context->output, TONE_NOTICE, "Fetching changes...");
+    if ((plan->strategy == PLAN_CLONE || (failed_before && !sources->kept)) &&
+        folder_remove(plan->builds_dir, plan->project_dir, error) < 0)
+        return error_within(error, "clear the project folder");
+    return folder_make(plan->builds_dir, plan->project_dir, &owner, error);
+}
+
+/* Everything of the project folder that courier made as root becomes the job's. */
+static int step_give(struct sources *sources, struct error *error)
+{
+    struct context *context = sources->context;
+    const struct plan *plan = context->plan;
+    const struct folder_owner owner = job_owner(context);
+    if (!is_git(plan))
+        output_say(context->output, TONE_NOTICE, "Skipping Git repository setup");
+    if (plan->strategy == PLAN_EMPTY && folder_remove(plan->builds_dir, plan->project_dir, error) < 0)
+        return -1;
+    if (folder_make(plan->builds_dir, plan->project_dir, &owner, error) < 0 ||
+        folder_make(plan->builds_dir, plan->tmp_dir, &owner, error) < 0)
+        return -1;
+    if (!owner.give || !sources->git)
+        return 0;
+    const char *below = folder_below(plan->builds_dir, plan->project_dir);
+    for (const char *end = below; end && *end; end += *end == '/') {
+        end += strcspn(end, "/");
+        OWNED_TEXT char *folder = mem_copy(plan->project_dir, (size_t)(end - plan->project_dir));
+        if (folder_give(plan->builds_dir, folder, &owner, error) < 0)
+            return -1;
+    }
+    OWNED_TEXT char *repository = mem_format("%s/.git", plan->project_dir);
+    if (!sources->kept && file_give_tree(repository, owner.uid, owner.gid, error) < 0)
+        return error_within(error, "give the repository to the job's user");
+    return git_give_files(sources->git, error);
+}
+
+static void step_tidy(struct sources *sources)
+{
+    const struct plan *plan = sources->context->plan;
+    struct words words = { 0 };
+    words_add(&words, sources->context->program);
+    words_add(&words, "--tidy");
+    words_add(&words, plan->builds_dir);
+    words_add(&words, plan->project_dir);
+    git_run(sources, &words);
+    words_clear(&words);
+}
+
+static void git_run_list(struct sources *sources, const char *const *list)
+{
+    struct words words = { 0 };
+    for (; *list; list++)
+        words_add(&words, *list);
+    git_run(sources, &words);
+    words_clear(&words);
+}
+
+static void step_init(struct sources *sources)
+{
+    struct words words = { 0 };
+    git_init_words(sources->context->plan, &words);
+    git_run(sources, &words);
+    words_clear(&words);
+}
+
+static void step_fetch(struct sources *sources)
+{
+    const struct plan *plan = sources->context->plan;
+    OWNED_TEXT char *shallow = mem_format("%s/.git/shallow", plan->project_dir);
+    struct words words = { 0 };
+    git_fetch_words(plan, file_exists(shallow), &words);
+    git_run(sources, &words);
+    words_clear(&words);
+}
+
+static void step_checkout(struct sources *sources)
+{
+    const struct context *context = sources->context;
+    const struct plan *plan = context->plan;
+    struct error error = ERROR_NONE;
+    if (!plan->checkout || !is_git(plan)) {
+        output_say(context->output, TONE_NOTICE, "Skipping Git checkout");
+        sources->at = STEP_OVER;
+        sources_step(sources);
+        return;
+    }
+    if (!git_is_object_name(plan->sha)) {
+        error_set(&error, BLAME_INPUT, GIT_FAILED, "the job names no commit");
+        sources_fail(sources, &error);
+        return;
+    }
+    output_say(context->output, TONE_NOTICE, "Checking out %.8s as detached HEAD (ref is %s)...", plan->sha,
+               plan->ref ? plan->ref : "");
+    git_run_list(sources, (const char *[]){ "git", "checkout", "-f", "-q", "--detach", plan->sha, NULL });
+}
+
+static void step_clean(struct sources *sources)
+{
+    const struct plan *plan = sources->context->plan;
+    struct words words = { 0 };
+    if (!sources->kept || plan->clean_flag_count == 0) {
+        sources_next(sources);
+        return;
+    }
+    words_add(&words, "git");
+    words_add(&words, "clean");
+    for (size_t i = 0; i < plan->clean_flag_count; i++)
+        words_add(&words, plan->clean_flags[i]);
+    git_run(sources, &words);
+    words_clear(&words);
+}
+
+/* Whether git can find `git lfs`. */
+static bool has_lfs(void)
+{
+    const char *path = getenv("PATH");
+    while (path && *path) {
+        const size_t length = strcspn(path, ":");
+        OWNED_TEXT char *program = mem_format("%.*s/git-lfs", (int)length, path);
+        if (length > 0 && access(program, X_OK) == 0)
+            return true;
+        path += length + (path[length] == ':');
+    }
+    return false;
+}
+
+static void step_lfs_look(struct sources *sources)
+{
+    static const char *const look[] = { "git", "grep", "-q", "--cached", "-F", "filter=lfs", "--", ":(glob)**/.gitattributes",
+                                        NULL };
+    if (sources->context->plan->lfs && has_lfs()) {
+        git_run_list(sources, look);
+    } else {
+        sources->at = STEP_OVER;
+        sources_step(sources);
+    }
+}
+
+static void step_now(struct sources *sources, int (*work)(struct sources *, struct error *))
+{
+    struct error error = ERROR_NONE;
+    if (work(sources, &error) < 0)
+        sources_fail(sources, &error);
+    else
+        sources_next(sources);
+}
+
+static void step_over(struct sources *sources)
+{
+    if (sources->at == STEP_OVER)
+        output_say(sources->context->output, TONE_NOTICE, "Skipping Git submodules setup");
+    sources_end(sources, NULL);
+}
+
+static void sources_step(struct sources *sources)
+{
+    if (sources->at >= sources->goal) {
+        step_over(sources);
+        return;
+    }
+    switch (sources->at) {
+    case STEP_FOLDER:
+        step_now(sources, step_folder);
+        break;
+    case STEP_TIDY:
+        if (sources->kept)
+            step_tidy(sources);
+        else
+            sources_next(sources);
+        break;
+    case STEP_INIT:
+        step_init(sources);
+        break;
+    case STEP_REMOTE:
+        git_run_list(sources, (const char *[]){ "git", "remote", "add", "--", "origin", git_url(sources->git), NULL });
+        break;
+    case STEP_FETCH:
+        step_fetch(sources);
+        break;
+    case STEP_FETCHED:
+        sources_next(sources);
+        break;
+    case STEP_GIVE:
+        step_now(sources, step_give);
+        break;
+    case STEP_CHECKOUT:
+        step_checkout(sources);
+        break;
+    case STEP_CLEAN:
+        step_clean(sources);
+        break;
+    case STEP_LFS_LOOK:
+        step_lfs_look(sources);
+        break;
+    case STEP_LFS:
+        git_run_list(sources, (const char *[]){ "git", "lfs", "pull", NULL });
+        break;
+    case STEP_OVER:
+        break;
+    }
+}
+
+/* --- life --- */
+
+struct sources *sources_new(struct context *context, stage_done *done, void *owner)
+{
+    struct sources *sources = mem_new(sizeof *sources);
+    sources->context = context;
+    sources->done = done;
+    sources->owner = owner;
+    sources->backoff = (struct backoff){ .first_ms = AGAIN_FIRST_MS, .most_ms = AGAIN_MOST_MS };
+    if (context->plan->get_sources_attempts > 1)
+        sources->attempts_left = context->plan->get_sources_attempts - 1;
+    return sources;
+}
+
+void sources_fetch(struct sources *sources)
+{
+    struct error error = ERROR_NONE;
+    if (!is_git(sources->context->plan)) {
+        sources->at = sources->goal = STEP_FETCHED;
+        sources_end(sources, NULL);
+        return;
+    }
+    sources->git = git_new(sources->context, &error);
+    if (!sources->git) {
+        sources_fail(sources, &error);
+        return;
+    }
+    sources->at = STEP_FOLDER;
+    sources->goal = STEP_FETCHED;
+    sources_step(sources);
+}
+
+void sources_check_out(struct sources *sources)
+{
+    sources->at = STEP_GIVE;
+    sources->goal = STEP_OVER;
+    sources_step(sources);
+}
+
+void sources_free(struct sources *sources)
+{
+    if (!sources)
+        return;
+    timer_stop(&sources->again);
+    child_cancel(sources->child);
+    git_free(sources->git);
+    strbuf_clear(&sources->tail);
+    mem_free(sources);
+}
