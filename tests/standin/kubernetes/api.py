@@ -13,8 +13,9 @@ import time
 from aiohttp import web
 
 from . import errors, fields, log, objects, patch, selectors
+from .sinks import BodySink, WebSocketSink
 from .store import RESOURCES, encode
-from .watch import Watch, WatchBody, WatchWebSocket, check_handshake
+from .watch import Watch, check_handshake
 
 BODY_BYTES = 3 * 1024 * 1024
 JSON_TYPE = "application/json"
@@ -55,9 +56,12 @@ def _watch_wanted(query):
 
 
 def _protocol_token(request):
-    for entry in request.headers.get("Sec-WebSocket-Protocol", "").split(","):
-        entry = entry.strip()
+    """A token in a subprotocol; it counts only beside another name."""
+    offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
+    for entry in (e.strip() for e in offered):
         if entry.startswith(_BEARER_PROTOCOL):
+            if len(offered) < 2:
+                raise errors.unauthorized()
             text = entry[len(_BEARER_PROTOCOL):]
             return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode()
     return None
@@ -390,10 +394,10 @@ class Api:
                 "resourceVersionMatch to NotOlderThan")
         watch = Watch(self.server, request, info, selects)
         if info["websocket"]:
-            sink = WatchWebSocket(request, check_handshake(request))
+            sink = WebSocketSink(request, check_handshake(request))
             info["code"] = 101
         else:
-            sink = WatchBody(request)
+            sink = BodySink(request, JSON_TYPE)
         return await watch.run(sink, int(text) if text else None)
 
     async def _log(self, request, info):
@@ -403,9 +407,10 @@ class Api:
         if not pod["spec"].get("nodeName"):
             return web.Response(status=204)
         log.check_started(pod, container, options.previous)
-        source = self.server.kubelet.container_log(pod["metadata"]["uid"], container)
+        source = self.server.kubelet.container_log(
+            pod["metadata"]["uid"], container, options.previous)
         if info["websocket"]:
-            sink = log.WebSocketSink(request, info["effects"])
+            sink = log.FrameSink(request, info["effects"])
             info["code"] = 101
         else:
             sink = log.PlainSink(request, info["effects"])

@@ -100,8 +100,8 @@ def identity_of(pod_context, context, image, root):
 class Process:
     """A container's main process, or a hook's process inside the same container."""
 
-    def __init__(self, launcher_fd):
-        self._launcher_fd = launcher_fd
+    def __init__(self, launcher_fd, guardian=None):
+        self._launcher_fd, self._guardian = launcher_fd, guardian
         self.pid = None
         self.exit_code = None
         self.started_at = None
@@ -159,6 +159,7 @@ class Process:
             try:
                 self.pid = json.loads(info)["child-pid"]
                 self._pidfd = os.pidfd_open(self.pid)
+                self._guardian.add(self.pid)
             except (ValueError, OSError, KeyError):
                 self._pidfd = None
 
@@ -206,6 +207,7 @@ class Process:
         if self._pidfd is not None:
             os.close(self._pidfd)
             self._pidfd = None
+            self._guardian.remove(self.pid)
         self.exited.set()
 
     def signal(self, number):

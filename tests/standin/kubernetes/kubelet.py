@@ -211,13 +211,14 @@ class Kubelet:
     def find_worker(self, uid):
         return self.workers.get(uid) or self.past.get(uid)
 
-    def container_log(self, uid, container):
-        """The log of the newest instance of a container."""
+    def container_log(self, uid, container, previous=False):
+        """The log of the newest instance of a container, or of the one before."""
         worker = self.find_worker(uid)
         instance = worker.instances.get(container) if worker else None
-        if instance is None or instance.log is None:
+        found = instance and (instance.previous_log if previous else instance.log)
+        if not found:
             raise errors.bad_request(f'container "{container}" is not available')
-        return instance.log
+        return found
 
     def log_tail(self, instance, lines, size):
         """The last lines of a log as the fallback termination message takes them."""

@@ -9,10 +9,9 @@ import base64
 import datetime
 import re
 
-from aiohttp import WSMsgType, web
-
 from . import errors
 from .faults import Damage
+from .sinks import BodySink, WebSocketSink
 
 FRAME_BYTES = 2048
 CHECK_SECONDS = 1.0
@@ -107,13 +106,14 @@ class LineWriter:
         if len(parts) < 4 or parts[1] not in (b"stdout", b"stderr"):
             return b""
         stamp, content = parts[0], parts[3]
-        when = parse_time(stamp)
+        since = self._options.since
+        when = parse_time(stamp) if since is not None else _TIME.match(stamp)
         if when is None:
             return b""
         if parts[2].split(b":")[0] == b"P":
             content = content[:-1] if content.endswith(b"\n") else content
         out = content
-        if self._options.since is not None and when < self._options.since:
+        if since is not None and when < since:
             out = b""
         elif self._options.timestamps and self._line_start:
             out = fixed_time(stamp) + b" " + content
@@ -249,7 +249,7 @@ def check_started(pod, container, previous):
         raise errors.bad_request(
             f'previous terminated container "{container}" in pod "{name}" not found')
     waiting = (entry.get("state") or {}).get("waiting")
-    if not waiting:
+    if not waiting or (entry.get("lastState") or {}).get("terminated"):
         return
     reason = waiting.get("reason") or ""
     text = {"ErrImagePull": "image can't be pulled",
@@ -259,87 +259,56 @@ def check_started(pod, container, previous):
 
 
 def choose_subprotocol(request):
-    """None, or the first offered one that the log endpoint knows; a bare 403 otherwise."""
+    """The first offered name that the log endpoint knows; a bare 403 without one.
+
+    Offering none gives "", which the answer then names with an empty header.
+    """
     header = request.headers.get("Sec-WebSocket-Protocol")
     if header is None:
-        return None
+        return ""
     for offered in (p.strip() for p in header.split(",")):
         if offered in ("", "binary.k8s.io", "base64.binary.k8s.io"):
             return offered
     raise errors.BareAnswer(403)
 
 
-class WebSocketSink:
+class FrameSink(WebSocketSink):
     """The log as websocket frames of at most 2048 bytes, cut anywhere."""
 
-    def __init__(self, request, faults):
-        self._request = request
-        self._faults = faults
-        self._closed = asyncio.Event()
+    def __init__(self, request, effects):
+        super().__init__(request, choose_subprotocol(request))
+        self._effects = effects
 
     async def open(self):
-        protocol = choose_subprotocol(self._request)
-        protocols = (protocol,) if protocol else ()
-        self._base64 = protocol == "base64.binary.k8s.io"
-        self._socket = web.WebSocketResponse(
-            protocols=protocols, compress=False, autoclose=True)
-        if not protocol:
-            self._socket.headers["Sec-WebSocket-Protocol"] = ""
-        await self._socket.prepare(self._request)
-        self._reader = asyncio.ensure_future(self._drain())
-        await self._send(b"")
-        return self._socket
+        answer = await super().open()
+        await self._frame(b"")
+        return answer
 
-    async def _drain(self):
-        async for message in self._socket:
-            if message.type == WSMsgType.ERROR:
-                break
-        self._closed.set()
-
-    @property
-    def closed(self):
-        return self._closed
-
-    async def _send(self, data):
-        if self._base64:
-            await self._socket.send_str(base64.b64encode(data).decode())
+    async def _frame(self, data):
+        if self.protocol == "base64.binary.k8s.io":
+            await self.send_text(base64.b64encode(data))
         else:
-            await self._socket.send_bytes(data)
+            await self.send_binary(data)
 
     async def write(self, data):
-        limit = min(FRAME_BYTES, self._faults.frame_bytes or FRAME_BYTES)
+        limit = min(FRAME_BYTES, self._effects.frame_bytes or FRAME_BYTES)
         for start in range(0, len(data), limit):
-            if self._faults.frame_delay:
-                await asyncio.sleep(self._faults.frame_delay)
-            await self._send(data[start:start + limit])
-
-    async def close(self):
-        if not self._socket.closed:
-            await self._socket.close(code=1000)
-        self._reader.cancel()
+            if self._effects.frame_delay:
+                await asyncio.sleep(self._effects.frame_delay)
+            await self._frame(data[start:start + limit])
 
 
-class PlainSink:
+class PlainSink(BodySink):
     """The log as the body of a plain answer."""
 
-    def __init__(self, request, faults):
-        self._request = request
-        self._faults = faults
-        self.closed = asyncio.Event()
-
-    async def open(self):
-        self._answer = web.StreamResponse(headers={"Content-Type": "text/plain"})
-        self._answer.enable_chunked_encoding()
-        await self._answer.prepare(self._request)
-        return self._answer
+    def __init__(self, request, effects):
+        super().__init__(request, "text/plain")
+        self._effects = effects
 
     async def write(self, data):
-        if self._faults.frame_delay:
-            await asyncio.sleep(self._faults.frame_delay)
-        await self._answer.write(data)
-
-    async def close(self):
-        await self._answer.write_eof()
+        if self._effects.frame_delay:
+            await asyncio.sleep(self._effects.frame_delay)
+        await self.send_binary(data)
 
 
 class LogStream:
@@ -355,11 +324,15 @@ class LogStream:
     async def run(self, source, options):
         answer = await self.sink.open()
         self.server.streams.add(self)
-        tasks = [asyncio.ensure_future(w) for w in (
-            self._pump(source, options), self.sink.closed.wait(), self._orders())]
+        self._pumping = asyncio.ensure_future(self._pump(source, options))
+        tasks = [self._pumping, asyncio.ensure_future(self.sink.closed.wait()),
+                 asyncio.ensure_future(self._orders())]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            how = next((t.result() for t in done if t is not tasks[1]), "gone")
+            how = next((t.result() for t in done if t is not tasks[1]
+                        and not t.cancelled()), "gone")
+            if self._pumping.cancelled():
+                await asyncio.wait(tasks[1:], return_when=asyncio.FIRST_COMPLETED)
             if how == "cut":
                 self.request.transport.abort()
             elif how != "gone":
@@ -379,7 +352,8 @@ class LogStream:
             if order["do"] == "text":
                 await self.sink.write(order["text"].encode())
             elif order["do"] == "silence":
-                await asyncio.sleep(86400)
+                self._pumping.cancel()
+                await self.sink.silence()
             else:
                 return order["do"]
 
@@ -414,7 +388,7 @@ class LogStream:
             if limit is not None and self.sent + len(data) >= limit:
                 await self.sink.write(data[:limit - self.sent])
                 if how == "silence":
-                    await asyncio.sleep(86400)
+                    await self.sink.silence()
                 return how
         if data:
             await self.sink.write(data)

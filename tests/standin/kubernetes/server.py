@@ -17,6 +17,7 @@ from .api import Api
 from .control import Control
 from .faults import Faults, matches
 from .garbage import Collector
+from .guardian import Guardian
 from .images import Images
 from .kubelet import Kubelet
 from .objects import delete as delete_object
@@ -43,9 +44,9 @@ class Server:
         self.refusals = []
         self.ca_path = None
         self.address = ("127.0.0.1", 0)
-        self.kubelet = None
+        self.kubelet = self.guardian = None
         self._runner = None
-        self._pod_accounts = {}
+        self.store.listeners.append(self._on_event)
 
     # ---- starting -----------------------------------------------------------------
 
@@ -66,6 +67,7 @@ class Server:
         except OSError as error:
             raise SetupError("This machine does not let it make a mount namespace "
                              f"({error.strerror}): it needs CAP_SYS_ADMIN.") from None
+        self.guardian = Guardian()
         overlay = mounts.overlay_works(self.state)
         if not overlay:
             overlay = self._overlay_on_tmpfs()
@@ -123,7 +125,11 @@ class Server:
                 "metadata": {"name": name,
                              "labels": {"kubernetes.io/metadata.name": name}},
                 "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"}})
-        self.add_service_account(name, "default")
+
+    def _on_event(self, plural, event):
+        """Every namespace gets its default service account."""
+        if plural == "namespaces" and event.type == "ADDED":
+            self.add_service_account(event.obj["metadata"]["name"], "default")
 
     def add_service_account(self, namespace, name):
         if self.store.find("serviceaccounts", namespace, name) is None:
@@ -264,6 +270,7 @@ class Server:
 
 def ready_line(server, url, paths, extra):
     return json.dumps({"url": url, "ca": str(server.ca_path) if server.ca_path else None,
+                       "ca_path": str(server.ca_path) if server.ca_path else None,
                        "state": str(server.state), "namespace": server.settings.namespace,
                        "control": url + "/_standin/", "pid": os.getpid(),
                        "started": time.time()} | paths | extra)

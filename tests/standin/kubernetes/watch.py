@@ -9,8 +9,6 @@ import json
 import random
 from urllib.parse import urlsplit
 
-from aiohttp import WSMsgType, web
-
 from . import errors
 from .store import RESOURCES, encode
 
@@ -42,65 +40,6 @@ def check_handshake(request):
     if len(offered) > 1:
         raise errors.BareAnswer(400)
     return offered[0] if offered else None
-
-
-class WatchWebSocket:
-    """One event is one text frame with a newline at its end."""
-
-    def __init__(self, request, protocol):
-        self._request = request
-        self._socket = web.WebSocketResponse(
-            protocols=(protocol,) if protocol else (), compress=False)
-        self.closed = asyncio.Event()
-        self._reader = None
-
-    async def open(self):
-        await self._socket.prepare(self._request)
-        self._reader = asyncio.ensure_future(self._drain())
-        return self._socket
-
-    async def _drain(self):
-        async for message in self._socket:
-            if message.type == WSMsgType.ERROR:
-                break
-        self.closed.set()
-
-    async def send(self, text):
-        await self._socket.send_str(text.decode("utf-8", "surrogatepass"))
-
-    async def silence(self):
-        """Stay open and answer nothing, pings neither."""
-        self._reader.cancel()
-        self._request.transport.pause_reading()
-        await asyncio.sleep(86400)
-
-    async def close(self):
-        if not self._socket.closed:
-            await self._socket.close(code=1000)
-        self._reader.cancel()
-
-
-class WatchBody:
-    """The same over a plain answer, one line an event."""
-
-    def __init__(self, request):
-        self._request = request
-        self._answer = web.StreamResponse(headers={"Content-Type": "application/json"})
-        self.closed = asyncio.Event()
-
-    async def open(self):
-        self._answer.enable_chunked_encoding()
-        await self._answer.prepare(self._request)
-        return self._answer
-
-    async def send(self, text):
-        await self._answer.write(text)
-
-    async def silence(self):
-        await asyncio.sleep(86400)
-
-    async def close(self):
-        await self._answer.write_eof()
 
 
 class Watch:
@@ -142,7 +81,7 @@ class Watch:
 
     async def _serve(self, sink, subscriber, version):
         if self.effects.get("extra"):
-            await sink.send(json.dumps(self.effects.get("extra")).encode() + b"\n")
+            await sink.send_text(json.dumps(self.effects.get("extra")).encode() + b"\n")
         await self._limits(sink)
         try:
             subscriber.events.clear()
@@ -213,7 +152,7 @@ class Watch:
             raise _End()
 
     async def _send_error(self, sink, status):
-        await sink.send(encode({"type": "ERROR", "object": status}) + b"\n")
+        await sink.send_text(encode({"type": "ERROR", "object": status}) + b"\n")
 
     async def _send_bookmark(self, sink):
         resource = RESOURCES[self.plural]
@@ -222,7 +161,7 @@ class Watch:
                             "creationTimestamp": None}}
         if self.plural == "pods":
             obj |= {"spec": {"containers": None}, "status": {}}
-        await sink.send(encode({"type": "BOOKMARK", "object": obj}) + b"\n")
+        await sink.send_text(encode({"type": "BOOKMARK", "object": obj}) + b"\n")
 
     async def _send_event(self, sink, event):
         kind, obj = self._view(event)
@@ -231,7 +170,7 @@ class Watch:
         if self.effects.frame_delay:
             await asyncio.sleep(self.effects.frame_delay)
         body = {"type": kind, "object": self.server.present(self.plural, obj, self.info)}
-        await sink.send(encode(body) + b"\n")
+        await sink.send_text(encode(body) + b"\n")
         self.sent += 1
         await self._limits(sink)
 

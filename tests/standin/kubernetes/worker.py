@@ -32,6 +32,7 @@ class Instance:
     def __init__(self, spec, init):
         self.spec, self.name, self.init = spec, spec["name"], init
         self.process = self.log = self.root = self.identity = None
+        self.previous_log = None
         self.waiting = None
         self.terminated = None
         self.last = None
@@ -51,6 +52,20 @@ class Instance:
 
     def wants_start(self):
         return self.process is None and self.terminated is None
+
+    def begin_again(self):
+        """Make room for the next instance; the first comes at once, later ones wait."""
+        self.last, self.terminated = self.terminated, None
+        self.previous_log, self.process = self.log, None
+        if self.root:
+            self.root.remove()
+        if self.restarts:
+            self.waiting = ("CrashLoopBackOff", f"back-off {self.backoff}s restarting "
+                            f"failed container={self.name}")
+            self.retry_at = time.monotonic() + self.backoff
+            self.backoff = min(self.backoff * 2, PULL_BACKOFF_MOST)
+        self.restarts += 1
+        self.hook_done = self.oom = False
 
 
 class PodWorker:
@@ -199,8 +214,19 @@ class PodWorker:
             i.init and i.terminated and i.terminated["exitCode"] for i in
             self.instances.values())
 
+    def _restarts(self, instance):
+        if "terminated" not in self.entries[instance.name]["state"] or \
+                instance.terminated is None:
+            return False
+        policy = instance.spec.get("restartPolicy") or (
+            "" if instance.init else self.pod["spec"]["restartPolicy"])
+        return policy == "Always" or (
+            policy == "OnFailure" and instance.terminated["exitCode"] != 0)
+
     def _restart_due(self):
         for instance in self.instances.values():
+            if self._restarts(instance):
+                instance.begin_again()
             if not instance.wants_start():
                 continue
             if instance.waiting and instance.waiting[0] == "ErrImagePull" and \
@@ -243,8 +269,10 @@ class PodWorker:
             return False
         if instance.spec.get("restartPolicy") == "Always":
             return True
-        await instance.process.exited.wait()
-        while self.entries[instance.name]["state"].get("terminated") is None:
+        while not instance.process.exited.is_set() and not self._must_end():
+            await self._nap(1.0)
+            self.publish()
+        while not self._must_end() and self.entries[instance.name]["state"].get("terminated") is None:
             await self._nap(1.0)
             self.publish()
         return instance.terminated is not None and instance.terminated["exitCode"] == 0
@@ -341,7 +369,7 @@ class PodWorker:
         instance.message_path.chmod(0o666)
         self.node.event(pod, "Normal", "Created", f"Created container: {instance.name}",
                         self._path(instance))
-        instance.process = Process(self.node.launcher_fd)
+        instance.process = Process(self.node.launcher_fd, self.server.guardian)
         instance.process.on_output = instance.log.feed
         instance.starting = True
         workdir = spec.get("workingDir") or image.workdir or "/"
