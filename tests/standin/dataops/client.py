@@ -41,7 +41,7 @@ class Client:
                     raise
         raise AssertionError("unreachable")
 
-    def call(self, method: str, path: str, body=None, timeout_s: float = 30.0, **query):
+    def call(self, method: str, path: str, body=None, timeout_s: float = 30.0, /, **query):
         """One control call; gives the parsed answer, raises ControlError above 299."""
         where = "/_standin/" + path + ("?" + urlencode(query) if query else "")
         status, _, text = self._send(method, where, body, timeout_s + 10)
