@@ -1,0 +1,162 @@
+"""A real Kubernetes (tests/cluster) as a place. The controller runs on this machine under an account with its own rights only."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+from .place import REAL, Place
+from .processes import ROOT
+
+ROLE = Path(__file__).with_name("role.yaml")
+CLUSTER = ROOT / "tests" / "cluster" / "cluster"
+USER = "dataops-controller"
+SAMPLE_S = 0.1
+
+
+class LogKeeper(threading.Thread):
+    """Links every container log file into a folder of its own as soon as it is seen: the kubelet removes them with the pod."""
+
+    def __init__(self, logs: Path, kept: Path) -> None:
+        super().__init__(daemon=True)
+        self.logs, self.kept = logs, kept
+        self.over = threading.Event()
+        self._seen: set[int] = set()
+
+    def run(self) -> None:
+        self.kept.mkdir(parents=True, exist_ok=True)
+        while not self.over.wait(SAMPLE_S):
+            self.look()
+
+    def look(self) -> None:
+        for file in self.logs.glob("*/*/*"):
+            try:
+                inode = file.stat().st_ino
+                if inode in self._seen:
+                    continue
+                namespace, pod, _ = file.parts[-3].split("_", 2)
+                os.link(file, self.kept / f"{pod}_{file.parts[-2]}_{inode}.log")
+                self._seen.add(inode)
+            except (FileNotFoundError, ValueError):
+                continue
+
+
+class RealPlace(Place):
+    name = REAL
+    image = "registry.test/base:1"
+    helper_image = "docker.io/library/dataops-runner:latest"
+
+    def __init__(self) -> None:
+        self.env: dict[str, str] = {}
+        self.keeper: LogKeeper | None = None
+        self.kubeconfig = ""
+        self.audit = Path()
+
+    def start(self, folder: Path) -> None:
+        lines = subprocess.run([CLUSTER, "env"], check=True, capture_output=True, text=True).stdout.splitlines()
+        self.env = dict(shlex.split(line)[1].split("=", 1) for line in lines if line.startswith("export "))
+        self.dataops_address = self.env["DATAOPS_CLUSTER_ADDRESS"]
+        self.image = self.env.get("DATAOPS_CLUSTER_BASE_IMAGE", self.image)
+        self.audit = Path(self.env["DATAOPS_CLUSTER_AUDIT_LOG"])
+        archive = ROOT / "build" / "dataops-runner-image.tar"
+        subprocess.run([CLUSTER, "load", archive], check=True, capture_output=True)
+        self.kubeconfig = self._user()
+        self.kubectl("apply", "-f", str(ROLE))
+        # A run has a namespace of its own, so that one cluster serves several runs.
+        self.namespace = self.make_namespace(f"jobs-{os.getpid()}")
+        self.keeper = LogKeeper(Path(self.env["DATAOPS_CLUSTER_POD_LOGS"]), folder / "container-logs")
+        self.keeper.start()
+
+    def _user(self) -> str:
+        done = subprocess.run([CLUSTER, "user", USER], check=True, capture_output=True, text=True)
+        return done.stdout.strip().splitlines()[-1].removeprefix("KUBECONFIG=")
+
+    def stop(self) -> None:
+        if self.keeper is not None:
+            self.keeper.over.set()
+            self.keeper.join()
+        if self.env:
+            self.kubectl("delete", "namespace", self.namespace, "--wait=false", check=False)
+
+    def kubectl(self, *args: str, body: dict | None = None, check: bool = True) -> str:
+        env = {**os.environ, **self.env}
+        done = subprocess.run(["kubectl", *args], input=json.dumps(body) if body is not None else None, env=env,
+                              capture_output=True, text=True, timeout=120)
+        if check and done.returncode != 0:
+            raise RuntimeError(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
+        return done.stdout
+
+    def controller_environment(self) -> dict[str, str]:
+        return {"KUBECONFIG": self.kubeconfig}
+
+    def make_namespace(self, name: str) -> str:
+        self.kubectl("create", "namespace", name)
+        self.kubectl("create", "rolebinding", "dataops-runner", "--clusterrole=dataops-runner", f"--user={USER}", "-n", name)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            if "default" in self.kubectl("get", "serviceaccounts", "-n", name, "-o", "name", check=False):
+                return name
+            time.sleep(0.1)
+        raise RuntimeError(f"namespace {name} has no default service account after 20 s")
+
+    # -- looking in ------------------------------------------------------
+    def _list(self, *kinds: str) -> list[dict]:
+        return json.loads(self.kubectl("get", ",".join(kinds), "-A", "-o", "json"))["items"]
+
+    def pods(self) -> list[dict]:
+        return self._list("pods")
+
+    def objects(self) -> list[dict]:
+        found = self._list("pods", "secrets", "leases", "events", "configmaps")
+        return [{**o, "data": None} if o["kind"] == "Secret" else o for o in found] + self._audit_lines()
+
+    def _audit_lines(self) -> list[dict]:
+        out = []
+        with self.audit.open(errors="replace") as file:
+            for line in file:
+                try:
+                    out.append(json.loads(line))
+                except json.JSONDecodeError:
+                    continue
+        return out
+
+    def create(self, kind: str, manifest: dict, namespace: str = "") -> None:
+        kinds = {"secrets": "Secret", "persistentvolumeclaims": "PersistentVolumeClaim", "configmaps": "ConfigMap"}
+        body = {"apiVersion": "v1", "kind": kinds[kind], **manifest}
+        if kind == "persistentvolumeclaims":
+            body.setdefault("spec", {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}})
+        self.kubectl("apply", "-n", namespace or self.namespace, "-f", "-", body=body)
+
+    def delete_pod(self, name: str, namespace: str) -> None:
+        self.kubectl("delete", "pod", name, "-n", namespace, "--wait=false")
+
+    def container_log_files(self) -> list[Path]:
+        self.keeper.look()
+        return sorted(self.keeper.kept.glob("*.log"))
+
+    def container_log_bytes(self, job_id: int) -> int:
+        mine = [f for f in self.container_log_files() if f"-{job_id}-" in f.name and "_courier_" in f.name]
+        assert mine, f"no container log of job {job_id} was seen"
+        return sum(f.stat().st_size for f in mine)
+
+    def requests(self, namespace: str) -> list[dict]:
+        out = []
+        for event in self._audit_lines():
+            about = event.get("objectRef") or {}
+            if event.get("user", {}).get("username") != USER or about.get("namespace") != namespace or event.get("stage") not in ("ResponseComplete", "ResponseStarted"):
+                continue
+            # A long answer (watch, log) is told twice; it counts once, when it began.
+            if event["stage"] == "ResponseComplete" and (event.get("verb") == "watch" or about.get("subresource") == "log"):
+                continue
+            out.append({"verb": event["verb"], "resource": about.get("resource"), "subresource": about.get("subresource") or "",
+                        "name": about.get("name") or "", "code": event.get("responseStatus", {}).get("code"), "time": event["requestReceivedTimestamp"]})
+        return out
+
+    def pod_names(self, job_id: int) -> list[str]:
+        names = {e["objectRef"].get("name", "") for e in self._audit_lines() if (e.get("objectRef") or {}).get("resource") == "pods"}
+        return sorted(name for name in names if f"-{job_id}-" in name)

@@ -1,0 +1,162 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "config/config.h"
+
+#define RUNNER "[[runners]]\nurl = \"https://x\"\ntoken = \"t\"\nexecutor = \"kubernetes\"\n"
+
+static struct config *load(const char *text, enum config_syntax syntax)
+{
+    struct error error = ERROR_NONE;
+    struct config *config = config_load(text, strlen(text), syntax, "f", &error);
+
+    if (config == NULL)
+        fail_msg("%s", error.text);
+    return config;
+}
+
+static void defaults_are_the_stock_runners(void **state)
+{
+    struct config *config = load(RUNNER, CONFIG_TOML);
+    const struct config_runner *runner = &config->runners[0];
+
+    (void)state;
+    assert_int_equal(config->concurrent, 1);
+    assert_int_equal(config->check_interval_s, 3);
+    assert_int_equal(config->shutdown_timeout_s, 30);
+    assert_string_equal(config->log_level, "info");
+    assert_int_equal(runner->request_concurrency, 1);
+    assert_int_equal(runner->limit, 0);
+    assert_int_equal(runner->output_limit_kib, 4096);
+    assert_int_equal(runner->unhealthy_requests_limit, 3);
+    assert_int_equal(runner->unhealthy_interval_ms, 3600000);
+    assert_string_equal(runner->builds_dir, "/builds");
+    assert_string_equal(runner->shell, "bash");
+    assert_int_equal(runner->kubernetes.poll_timeout_s, 180);
+    assert_true(runner->kubernetes.mask_mounted_secrets);
+    assert_int_equal(config->warnings.length, 0);
+    config_free(config);
+}
+
+static void the_same_tree_may_be_written_in_yaml(void **state)
+{
+    struct config *config = load("concurrent: 8\nrunners:\n- url: https://x\n  token: t\n  feature_flags: {FF_TIMESTAMPS: true}\n  kubernetes:\n    namespace: jobs\n"
+                                 "    volumes:\n      secret:\n      - {name: vault, mount_path: /secrets, read_only: true}\n", CONFIG_YAML);
+
+    (void)state;
+    assert_int_equal(config->concurrent, 8);
+    assert_string_equal(config->runners[0].kubernetes.ns, "jobs");
+    assert_int_equal(config_runner_flag(&config->runners[0], "FF_TIMESTAMPS"), 1);
+    assert_int_equal(config_runner_flag(&config->runners[0], "FF_OTHER"), -1);
+    assert_int_equal(config->runners[0].kubernetes.volumes.count, 1);
+    assert_true(config->runners[0].kubernetes.volumes.items[0].read_only);
+    config_free(config);
+}
+
+static void an_unknown_key_warns_with_its_line_and_the_nearest_name(void **state)
+{
+    struct config *config = load("concurent = 4\n" RUNNER "[runners.kubernetes]\nnamespac = \"a\"\nzzzzzzzz = 1\n", CONFIG_TOML);
+
+    (void)state;
+    assert_non_null(strstr(strbuf_text(&config->warnings), "f:1: unknown key concurent in global section: did you mean concurrent?"));
+    assert_non_null(strstr(strbuf_text(&config->warnings), "f:7: unknown key namespac in [runners.kubernetes]: did you mean namespace?"));
+    assert_non_null(strstr(strbuf_text(&config->warnings), "zzzzzzzz in [runners.kubernetes] has no effect"));
+    config_free(config);
+}
+
+static void a_wrong_value_is_an_error_with_file_line_and_key(void **state)
+{
+    static const struct {
+        const char *text, *says;
+    } rows[] = {
+        { "concurrent = 0\n", "f:1: concurrent: 0 is not between 1" },
+        { "concurrent = \"8\"\n", "f:1: concurrent: a whole number is expected" },
+        { "log_level = \"loud\"\n", "f:1: log_level: \"loud\" is not one of" },
+        { "[[runners]]\ntoken = \"t\"\n", "url is missing" },
+        { "[[runners]]\nurl = \"ftp://x\"\n", "url" },
+        { RUNNER "limit = -1\n", "f:5: limit: -1 is not between 0" },
+        { RUNNER "unhealthy_interval = \"soon\"\n", "f:5: unhealthy_interval: \"soon\" is no duration" },
+        { RUNNER "[runners.kubernetes]\ncpu_limit = \"lots\"\n", "f:6: cpu_limit: \"lots\" is no quantity" },
+        { RUNNER "[runners.kubernetes]\npull_policy = \"sometimes\"\n", "pull_policy: \"sometimes\" is not one of" },
+        { RUNNER "[[runners.kubernetes.volumes.secret]]\nname = \"a\"\n", "mount_path is missing" },
+        { RUNNER "[[runners.kubernetes.volumes.nfs]]\nname = \"a\"\n", "volumes.nfs is not supported" },
+        { RUNNER "environment = [\"NOVALUE\"]\n", "environment: \"NOVALUE\" is not of the form KEY=value" },
+        { "[[runners]]\nurl = \"https://x\"\nexecutor = \"shell\"\n", "executor: \"shell\" is not supported" },
+        { "[runners]\n", "write it as [[runners]]" },
+        { "concurrent = \n", "line 1" },
+        { RUNNER "[[runners.kubernetes.volumes.secret]]\nname = \"a\"\nmount_path = \"/s\"\n[[runners.kubernetes.volumes.pvc]]\nname = \"b\"\nmount_path = \"/s\"\n",
+          "both mounted at /s" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct error error = ERROR_NONE;
+        struct config *config = config_load(rows[i].text, strlen(rows[i].text), CONFIG_TOML, "f", &error);
+        if (config != NULL || error.blame != BLAME_CONFIG || strstr(error.text, rows[i].says) == NULL)
+            fail_msg("row %zu: %s", i, config != NULL ? "accepted" : error.text);
+    }
+}
+
+static void a_docker_file_is_read_as_kubernetes_with_one_warning(void **state)
+{
+    struct config *config = load("[[runners]]\nurl = \"https://x\"\ntoken = \"t\"\nexecutor = \"docker\"\n[runners.docker]\nimage = \"utils\"\nprivileged = false\n"
+                                 "volumes = [\"/cache\", \"/app:/local_config:rw\", \"/agent_cache:/agent_cache:rw\", \"/secrets:/secrets:ro\", \"/etc/x:/etc/x\"]\n",
+                                 CONFIG_TOML);
+    const struct config_volumes *volumes = &config->runners[0].kubernetes.volumes;
+
+    (void)state;
+    assert_string_equal(config->runners[0].executor, "kubernetes");
+    assert_string_equal(config->runners[0].docker_image, "utils");
+    assert_int_equal(volumes->count, 3);
+    assert_int_equal(volumes->items[0].kind, VOLUME_EMPTY_DIR);
+    assert_string_equal(volumes->items[0].mount_path, "/local_config");
+    assert_int_equal(volumes->items[1].kind, VOLUME_PVC);
+    assert_false(volumes->items[1].read_only);
+    assert_int_equal(volumes->items[2].kind, VOLUME_SECRET);
+    assert_true(volumes->items[2].read_only);
+    assert_non_null(strstr(strbuf_text(&config->warnings), "executor = \"docker\" is read as kubernetes"));
+    assert_non_null(strstr(strbuf_text(&config->warnings), "/etc/x:/etc/x"));
+    config_free(config);
+}
+
+static void a_mount_given_for_the_same_path_wins_over_docker_volumes(void **state)
+{
+    struct config *config = load(RUNNER "[runners.docker]\nvolumes = [\"/s:/secrets:ro\"]\n[[runners.kubernetes.volumes.secret]]\nname = \"own\"\nmount_path = \"/secrets\"\n",
+                                 CONFIG_TOML);
+
+    (void)state;
+    assert_int_equal(config->runners[0].kubernetes.volumes.count, 1);
+    assert_string_equal(config->runners[0].kubernetes.volumes.items[0].name, "own");
+    config_free(config);
+}
+
+static void the_reference_page_names_every_key(void **state)
+{
+    struct strbuf page = STRBUF_EMPTY;
+
+    (void)state;
+    config_reference(&page);
+    assert_non_null(strstr(strbuf_text(&page), "`concurrent`"));
+    assert_non_null(strstr(strbuf_text(&page), "`mask_mounted_secrets`"));
+    assert_non_null(strstr(strbuf_text(&page), "`size_limit`"));
+    strbuf_clear(&page);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(defaults_are_the_stock_runners),
+        cmocka_unit_test(the_same_tree_may_be_written_in_yaml),
+        cmocka_unit_test(an_unknown_key_warns_with_its_line_and_the_nearest_name),
+        cmocka_unit_test(a_wrong_value_is_an_error_with_file_line_and_key),
+        cmocka_unit_test(a_docker_file_is_read_as_kubernetes_with_one_warning),
+        cmocka_unit_test(a_mount_given_for_the_same_path_wins_over_docker_volumes),
+        cmocka_unit_test(the_reference_page_names_every_key),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
