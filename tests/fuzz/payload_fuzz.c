@@ -1,0 +1,47 @@
+/* Any bytes as the answer of POST /jobs/request, and what follows from a payload that was taken: variables, plan, scripts. */
+#include "job/payload.h"
+
+#include "job/plan.h"
+#include "job/script.h"
+#include "job/variables.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
+
+static void follow(const struct job *job)
+{
+    const struct plan_settings settings = { .project_dir = "/builds/p", .tmp_dir = "/builds/p.tmp", .builds_dir = "/builds" };
+    struct variables_input input = { .job = job, .image = "i", .builds_dir = "/builds", .files_dir = "/f" };
+    struct strbuf out = STRBUF_EMPTY;
+    struct variables variables;
+    struct error error;
+
+    mem_free(variables_project_dir("/builds", job->repo_url, &error));
+    variables_merge(&input, &variables);
+    int fits = variables_check(&variables, &error);
+    if (fits == 0 && plan_render(job, &variables, &settings, &out, &error) == 0) {
+        struct plan *plan = plan_parse(out.bytes, out.length, &error);
+        if (!plan)
+            abort(); /* what we wrote ourselves is readable */
+        plan_free(plan);
+    }
+    for (size_t i = 0; i < job->step_count; i++)
+        script_render(&job->steps[i], 5, &out);
+    strbuf_clear(&out);
+    variables_clear(&variables);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)
+{
+    struct error error;
+    uint64_t id;
+    char *token;
+    struct job *job = job_parse((const char *)bytes, length, &id, &token, &error);
+
+    if (job)
+        follow(job);
+    job_free(job);
+    mem_free(token);
+    return 0;
+}
