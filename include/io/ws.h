@@ -7,6 +7,7 @@
 #include "io/http.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct loop;
 struct ws;
@@ -16,7 +17,8 @@ struct ws_request {
     const char *url;            /* https://host[:port]/path?query (or http) */
     const char *protocol;       /* Sec-WebSocket-Protocol: one or NULL for none */
     const char *bearer;         /* token without "Bearer ", or NULL; never logged */
-    const struct http_tls *tls;
+    const struct http_tls *tls; /* borrowed during ws_open only */
+    const char *user_agent;     /* NULL: none is sent */
     uint64_t open_timeout_ms;   /* until 101; 0: 30 s */
 };
 

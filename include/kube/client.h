@@ -39,11 +39,11 @@ enum kube_class {
     KUBE_MISSING,       /* 404 */
     KUBE_EXPIRED,       /* 410 */
     KUBE_QUOTA,         /* 403 exceeded quota: wait */
-    KUBE_REFUSED,       /* 400 403(admission, LimitRange, PodSecurity, webhook) 413 415 422, 500 without reason: never again; text is the server's */
+    KUBE_REFUSED,       /* 400 403(admission, LimitRange, PodSecurity, webhook) 413 415 422, 500 too large: never again; text is the server's */
     KUBE_FORBIDDEN,     /* 403 RBAC: long back-off */
     KUBE_UNAUTHORIZED,  /* 401 after one reload */
     KUBE_BUSY,          /* 429; retry_after_ms is set */
-    KUBE_FAILED,        /* 500 with reason, 503, 504, no answer: may be tried again, the write may have happened */
+    KUBE_FAILED,        /* other 500, 503, 504, no answer: may be tried again, the write may have happened */
 };
 struct kube_answer {
     enum kube_class kind;
@@ -63,6 +63,7 @@ struct kube_request {
     const struct cJSON *body;       /* borrowed during the call of kube_start only */
     const char *content_type;
     bool idempotent;
+    bool gone_is_fine;              /* 404 and 409 Conflict come as KUBE_OK: for DELETE with a UID */
     bool raw;                       /* the answer is not JSON: give the text through sink */
     http_sink *sink;
     uint64_t timeout_ms;            /* 0: 30 s a try */
@@ -72,7 +73,7 @@ struct kube_request {
 struct kube_call *kube_start(struct kube *kube, const struct kube_request *request, kube_done *done, void *owner);
 void kube_cancel(struct kube_call *call);
 
-/* The everyday ones, over kube_start. resource: "pods", "secrets", "events", "leases" (the group is known). All namespaced. */
+/* The everyday ones, over kube_start; all but put are repeated after a failure, so a create whose first answer was lost comes as KUBE_EXISTS. resource: "pods", "secrets", "events", "leases" (the group is known). All namespaced. */
 struct kube_call *kube_create(struct kube *kube, const char *ns, const char *resource, const struct cJSON *object, kube_done *done, void *owner);
 struct kube_call *kube_create_dry(struct kube *kube, const char *ns, const char *resource, const struct cJSON *object, kube_done *done, void *owner);
 struct kube_call *kube_get(struct kube *kube, const char *ns, const char *resource, const char *name, kube_done *done, void *owner);

@@ -145,8 +145,9 @@ void loop_free(struct loop *loop)
 {
     if (loop == NULL)
         return;
+    /* whole turns, for what waits until its handles are closed */
     for (unsigned rounds = 0; rounds < 64 && !list_is_empty(&loop->laters); rounds++)
-        run_laters(loop);
+        uv_run(&loop->uv, UV_RUN_NOWAIT);
     LIST_EACH_SAFE(node, &loop->signals)
     {
         struct signal_watch *watch = list_of(node, struct signal_watch, node);
