@@ -714,6 +714,31 @@ class TestPods:
             assert state_of(last, "ro")["terminated"]["exitCode"] != 0
         cluster.run(case)
 
+    def test_a_memory_limit_kills_and_says_oomkilled(self, cluster):
+        if not cluster.info["memory_limits"]:
+            pytest.fail("this machine lets no memory control group be made; the case needs one")
+
+        async def case(api):
+            hog = "head -c 200M /dev/zero | tail > /dev/null; echo $? $(cat /sys/fs/cgroup/memory*/memory.oom_control " \
+                  "/sys/fs/cgroup/memory.events 2>/dev/null | grep '^oom_kill '); exit 0"
+            name = (await api.create(pod(shell("a", hog, resources={"limits": {"memory": "32Mi"}}))))["metadata"]["name"]
+            ended = state_of(await api.ended(name), "a")["terminated"]
+            assert ended["reason"] == "OOMKilled"
+            assert (await api.text(name))[1].decode().split()[-2:] == ["oom_kill", "1"] or ended["exitCode"] == 137
+        cluster.run(case)
+
+    def test_previous_instances(self, cluster):
+        async def case(api):
+            name = (await api.create(pod(shell("a", "echo $$HOSTNAME-$$(date +%s%N); sleep 0.5; exit 1"),
+                                         restartPolicy="OnFailure")))["metadata"]["name"]
+            await api.until(name, lambda p: p["status"].get("containerStatuses", [{}])[0].get("restartCount") == 1
+                            and "running" in state_of(p, "a"))
+            first = (await api.text(name, previous="true"))[1]
+            second = (await api.text(name))[1]
+            assert first and second and first != second
+            await api.send("DELETE", f"/pods/{name}", gracePeriodSeconds=0)
+        cluster.run(case)
+
     def test_claims_and_host_paths(self, cluster):
         async def case(api):
             claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "cache"},
@@ -948,6 +973,20 @@ class TestImages:
             assert "waiting" in state_of(await api.pod(name), "courier")
             await api.until(name, lambda p: p.get("code") == 404)
             assert time.monotonic() - begun > 1
+        made.run(case)
+
+    def test_without_overlays_the_usual_places_are_writable(self, make_cluster):
+        made = make_cluster("--no-overlay")
+        assert "overlayfs is not possible here" in made.log.read_text()
+
+        async def case(api):
+            script = "for d in /etc /tmp /var/tmp /run /root /home; do touch $d/mine || echo no $d; done; " \
+                     "touch /usr/mine 2>&1; git --version"
+            name = (await api.create(pod(shell("a", script, volumeMounts=[{"name": "b", "mountPath": "/new/builds"}]),
+                                         volumes=[{"name": "b", "emptyDir": {}}])))["metadata"]["name"]
+            await api.ended(name)
+            text = (await api.text(name))[1].decode()
+            assert "git version" in text and "no /" not in text.replace("directory", "") and "Read-only file system" in text
         made.run(case)
 
     def test_helper_programs_appear_in_helper_images_only(self, make_cluster, tmp_path):

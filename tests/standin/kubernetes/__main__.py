@@ -78,6 +78,9 @@ def parse_arguments(argv):
         default = getattr(defaults, flag.replace("-", "_"))
         add("--" + flag, type=float, default=default, help=f"{text} (default {default})")
     add("--log-bytes", default="10Mi", help="size at which a log is rotated (default 10Mi)")
+    add("--pids-limit", type=int, default=0, help="processes in a container (default: no limit)")
+    add("--no-overlay", action="store_true",
+        help="copies of usual places in place of overlays, as where those are impossible")
     return parser.parse_args(argv)
 
 
@@ -87,6 +90,7 @@ def make_settings(arguments):
                 "mount_seconds", "teardown_seconds", "bookmark_seconds",
                 "rotate_check_seconds", "collect_seconds"):
         setattr(settings, key, getattr(arguments, key))
+    settings.overlay, settings.pids_limit = not arguments.no_overlay, arguments.pids_limit
     if arguments.helper_image:
         settings.helper_image = arguments.helper_image
     settings.node_labels = _pairs(arguments.node_label, "--node-label")
@@ -133,7 +137,7 @@ async def serve(server, arguments, launcher, overlay):
     paths = server.write_files(url, account, admin)
     print(ready_line(server, url, paths, {
         "token": account.token, "admin_token": admin.token, "user": account.user,
-        "overlay": overlay}), flush=True)
+        "overlay": overlay, "memory_limits": server.groups.available}), flush=True)
     await stop.wait()
     await server.stop()
 

@@ -113,30 +113,32 @@ class Process:
         self._open_pipes = 0
         self._pipes_done = asyncio.Event()
 
-    def launcher(self, error_fd, identity, workdir):
+    def launcher(self, error_fd, joined, identity, workdir):
         groups = ",".join(map(str, identity.groups)) or "-"
-        return [f"/proc/self/fd/{self._launcher_fd}", str(error_fd), str(identity.uid),
+        return [f"/proc/self/fd/{self._launcher_fd}", str(error_fd),
+                ",".join(map(str, joined)) or "-", str(identity.uid),
                 str(identity.gid), groups, f"{identity.capabilities:x}", identity.flags,
                 workdir]
 
-    async def start(self, prefix, argv, identity, workdir, env):
+    async def start(self, prefix, argv, identity, workdir, env, group=None):
         """Run prefix + launcher + argv. Raises StartError when the command cannot run."""
+        joined = group.open() if group else []
         error_read, error_write = os.pipe()
         info_read, info_write = os.pipe()
         pipes = [os.pipe(), os.pipe()]
         command = [p if p != "INFO_FD" else str(info_write) for p in prefix]
-        command += self.launcher(error_write, identity, workdir) + argv
+        command += self.launcher(error_write, joined, identity, workdir) + argv
         try:
             self._proc = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=pipes[0][1], stderr=pipes[1][1],
-                env=env, pass_fds=(self._launcher_fd, error_write, info_write),
+                env=env, pass_fds=(self._launcher_fd, error_write, info_write, *joined),
                 cwd="/")
         except OSError as error:
             for fd in (error_read, info_read, pipes[0][0], pipes[1][0]):
                 os.close(fd)
             raise StartError(_start_text(argv[0], error.errno, "exec")) from None
         finally:
-            for fd in (error_write, info_write, pipes[0][1], pipes[1][1]):
+            for fd in (error_write, info_write, pipes[0][1], pipes[1][1], *joined):
                 os.close(fd)
         self.started_at = time.time()
         self._watch_pipes(pipes)
@@ -272,7 +274,7 @@ def enter_command(pid):
     return ["nsenter", "--target", str(pid), "--mount", "--pid", "--uts", "--ipc", "--"]
 
 
-def bubblewrap_command(root, hostname, binds, read_only_root):
+def bubblewrap_command(root, hostname, binds, group, read_only_root):
     """bwrap's command line up to the program. `binds` is [(source, path, read-only)]."""
     command = [
         "bwrap", "--bind", str(root.path), "/", "--unshare-pid", "--unshare-uts",
@@ -284,6 +286,10 @@ def bubblewrap_command(root, hostname, binds, read_only_root):
         command += [flag, bind[0], bind[1]]
     command += ["--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size",
                 str(64 << 20), "--tmpfs", "/dev/shm", "--ro-bind", "/sys", "/sys"]
+    if group:
+        command += ["--tmpfs", "/sys/fs/cgroup"]
+        for source, path in group.binds():
+            command += ["--ro-bind", source, path]
     binds = [(source, inside(root.path, path), flag) for source, path, flag in binds]
     for source, path, read_only in sorted(binds, key=lambda b: b[1].count("/")):
         command += ["--ro-bind" if read_only else "--bind", str(source), path]

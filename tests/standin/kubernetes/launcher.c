@@ -3,7 +3,8 @@
  * the mounts, this takes the user, the groups, the capabilities and the seccomp
  * profile that the pod asks for, and becomes the container's command.
  *
- * launcher ERROR_FD UID GID GROUPS CAPABILITIES FLAGS FOLDER COMMAND [ARGUMENT...]
+ * launcher ERROR_FD CGROUP_FDS UID GID GROUPS CAPABILITIES FLAGS FOLDER COMMAND [ARGUMENT...]
+ *   CGROUP_FDS    open cgroup.procs files to join, comma-separated, or "-"
  *   GROUPS        comma-separated numbers or "-"
  *   CAPABILITIES  hexadecimal mask of the bounding set
  *   FLAGS         letters: n = no new privileges, s = seccomp RuntimeDefault,
@@ -28,7 +29,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define GROUPS_MAX 64
+#define NUMBERS_MAX 64
 #define CAPABILITY_LAST 63
 
 static int error_fd = -1;
@@ -43,16 +44,26 @@ static void fail(const char *call)
 	_exit(127);
 }
 
-static int parse_groups(const char *text, gid_t *groups)
+static int parse_numbers(const char *text, unsigned int *numbers)
 {
 	int count = 0;
 	char *end;
 
-	while (*text >= '0' && *text <= '9' && count < GROUPS_MAX) {
-		groups[count++] = (gid_t)strtoul(text, &end, 10);
+	while (*text >= '0' && *text <= '9' && count < NUMBERS_MAX) {
+		numbers[count++] = (unsigned int)strtoul(text, &end, 10);
 		text = *end == ',' ? end + 1 : end;
 	}
 	return count;
+}
+
+static void join_cgroups(const char *text)
+{
+	unsigned int fds[NUMBERS_MAX];
+	int count = parse_numbers(text, fds);
+
+	for (int i = 0; i < count; i++)
+		if (write((int)fds[i], "0", 1) < 0)
+			fail("cgroup");
 }
 
 /* Every folder of the path; what exists already is no error. */
@@ -117,23 +128,24 @@ static void drop_capabilities(uint64_t kept)
 
 int main(int argc, char **argv)
 {
-	gid_t groups[GROUPS_MAX];
+	gid_t groups[NUMBERS_MAX];
 	sigset_t none;
 
-	if (argc < 9)
+	if (argc < 10)
 		return 127;
 	error_fd = (int)strtol(argv[1], NULL, 10);
-	uid_t uid = (uid_t)strtoul(argv[2], NULL, 10);
-	gid_t gid = (gid_t)strtoul(argv[3], NULL, 10);
-	int group_count = parse_groups(argv[4], groups);
-	const char *flags = argv[6];
+	uid_t uid = (uid_t)strtoul(argv[3], NULL, 10);
+	gid_t gid = (gid_t)strtoul(argv[4], NULL, 10);
+	int group_count = parse_numbers(argv[5], groups);
+	const char *flags = argv[7];
 
 	if (syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) < 0)
 		return 127;
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
-	make_folders(argv[7]);
+	join_cgroups(argv[2]);
+	make_folders(argv[8]);
 	for (int fd = 0; fd < 3; fd++)
 		if (fchown(fd, uid, (gid_t)-1) < 0 && errno != EROFS)
 			continue;
@@ -141,7 +153,7 @@ int main(int argc, char **argv)
 		fail("no new privileges");
 	if (strchr(flags, 's'))
 		install_seccomp();
-	drop_capabilities(strtoull(argv[5], NULL, 16));
+	drop_capabilities(strtoull(argv[6], NULL, 16));
 	if (setgroups((size_t)group_count, groups) < 0)
 		fail("setgroups");
 	if (setresgid(gid, gid, gid) < 0)
@@ -150,10 +162,10 @@ int main(int argc, char **argv)
 		fail("setuid");
 	if (strchr(flags, 'd') && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0)
 		fail("parent death signal");
-	if (chdir(argv[7]) < 0)
+	if (chdir(argv[8]) < 0)
 		fail("chdir");
 	if (write(error_fd, "R\n", 2) != 2)
 		return 127;
-	execvp(argv[8], argv + 8);
+	execvp(argv[9], argv + 9);
 	fail("exec");
 }

@@ -14,6 +14,7 @@ from aiohttp import web
 from .. import tls
 from . import auth, errors, mounts
 from .api import Api
+from .cgroups import ControlGroups
 from .control import Control
 from .faults import Faults, matches
 from .garbage import Collector
@@ -44,7 +45,7 @@ class Server:
         self.refusals = []
         self.ca_path = None
         self.address = ("127.0.0.1", 0)
-        self.kubelet = self.guardian = None
+        self.kubelet = self.guardian = self.groups = None
         self._runner = None
         self.store.listeners.append(self._on_event)
 
@@ -67,9 +68,9 @@ class Server:
         except OSError as error:
             raise SetupError("This machine does not let it make a mount namespace "
                              f"({error.strerror}): it needs CAP_SYS_ADMIN.") from None
-        self.guardian = Guardian()
-        overlay = mounts.overlay_works(self.state)
-        if not overlay:
+        self.guardian, self.groups = Guardian(), ControlGroups()
+        overlay = self.settings.overlay and mounts.overlay_works(self.state)
+        if not overlay and self.settings.overlay:
             overlay = self._overlay_on_tmpfs()
         if not overlay:
             print("kubernetes stand-in: overlayfs is not possible here; containers get "
@@ -199,6 +200,7 @@ class Server:
         self.collector.stop()
         await self._runner.cleanup()
         self._unmount_rest()
+        self.groups.remove()
 
     def _unmount_rest(self):
         with open("/proc/self/mounts", encoding="utf-8") as file:

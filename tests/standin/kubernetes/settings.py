@@ -15,6 +15,7 @@ class Settings:
     hide: list = field(default_factory=list)
     hosts: dict = field(default_factory=dict)
     zone_minutes: int = 0
+    overlay: bool = True
     # times, in seconds
     schedule_seconds: float = 0.005
     mount_seconds: float = 0.1
@@ -24,6 +25,7 @@ class Settings:
     rotate_check_seconds: float = 10.0
     collect_seconds: float = 0.3
     # sizes
+    pids_limit: int = 0
     log_bytes: int = 10 * 1024 * 1024
     # set by the control endpoint
     cordoned: bool = False

@@ -18,6 +18,7 @@ from .container import (ConfigError, Process, StartError, bubblewrap_command,
 from .crilog import ContainerLog
 from .environment import container_command, container_environment
 from .images import PullError, Root
+from .podrules import quantity
 from .volumes import MountError, PodVolumes
 
 MESSAGE_BYTES = 4096
@@ -32,7 +33,7 @@ class Instance:
     def __init__(self, spec, init):
         self.spec, self.name, self.init = spec, spec["name"], init
         self.process = self.log = self.root = self.identity = None
-        self.previous_log = None
+        self.previous_log = self.group = None
         self.waiting = None
         self.terminated = None
         self.last = None
@@ -209,7 +210,8 @@ class PodWorker:
             await self._nap(1.0)
 
     def _all_ended(self):
-        return all("terminated" in self.entries[n]["state"]
+        return all("terminated" in self.entries[n]["state"] and i.terminated
+                   and not self._restarts(i)
                    for n, i in self.instances.items() if not i.init) or any(
             i.init and i.terminated and i.terminated["exitCode"] for i in
             self.instances.values())
@@ -369,6 +371,10 @@ class PodWorker:
         instance.message_path.chmod(0o666)
         self.node.event(pod, "Normal", "Created", f"Created container: {instance.name}",
                         self._path(instance))
+        limits = (spec.get("resources") or {}).get("limits") or {}
+        instance.group = self.server.groups.make(
+            f"{self.uid}-{instance.name}-{instance.restarts}",
+            int(quantity(limits.get("memory", 0))), self.server.settings.pids_limit)
         instance.process = Process(self.node.launcher_fd, self.server.guardian)
         instance.process.on_output = instance.log.feed
         instance.starting = True
@@ -376,9 +382,9 @@ class PodWorker:
         if not argv:
             raise StartError('failed to create containerd container: no command specified')
         prefix = bubblewrap_command(
-            root, self.name, self._binds(instance),
+            root, self.name, self._binds(instance), instance.group,
             context.get("readOnlyRootFilesystem", False))
-        await instance.process.start(prefix, argv, identity, workdir, env)
+        await instance.process.start(prefix, argv, identity, workdir, env, instance.group)
         instance.starting = False
         asyncio.ensure_future(self._watch_exit(instance))
         self.node.event(pod, "Normal", "Started", f"Started container {instance.name}",
@@ -425,7 +431,7 @@ class PodWorker:
         workdir = instance.spec.get("workingDir") or "/"
         try:
             await process.start(enter_command(instance.process.pid), command, identity,
-                                workdir, instance.env)
+                                workdir, instance.env, instance.group)
         except StartError as error:
             return 126, str(error)
         await process.exited.wait()
@@ -438,6 +444,9 @@ class PodWorker:
         await process.exited.wait()
         instance.log.close()
         code = process.exit_code
+        if instance.group:
+            instance.oom = instance.oom or instance.group.oom_kills() > 0
+            instance.group.remove()
         instance.terminated = status.terminated_state(
             instance, code, None, self._termination_message(instance, code))
 
@@ -508,6 +517,8 @@ class PodWorker:
         for instance in self.instances.values():
             if instance.log:
                 instance.log.close()
+            if instance.group:
+                instance.group.remove()
             if instance.root:
                 instance.root.remove()
         self.volumes.remove()
