@@ -23,7 +23,8 @@ struct variables {
 /* What the runner adds, see section 3.4 steps 1, 2, 5, 6, 7. NULL-ended "KEY=value" lists borrow. */
 struct variables_input {
     const struct job *job;
-    const char *const *runner_environment;  /* [[runners]] environment and feature flags, below job variables */
+    const char *const *runner_environment;  /* [[runners]] environment, below job variables */
+    const char *const *runner_flags;        /* [[runners]] feature_flags as "FF_X=true": above job variables, a job cannot change them */
     const char *image, *builds_dir, *project_dir, *tmp_dir, *files_dir; /* files_dir: "/.dataops/files" */
     const char *short_token, *version, *revision, *arch;
     const char *ca_pem;                      /* becomes file variable CI_SERVER_TLS_CA_FILE; NULL none */

@@ -153,6 +153,23 @@ struct run *run_new_failed(struct intake *intake, uint64_t job_id, const char *j
     return run;
 }
 
+/* feature_flags as "FF_X=true"; gives a NULL-ended list. */
+static char **run_flags(const struct config_runner *runner)
+{
+    char **flags = mem_new_array(runner->feature_flags.count + 1, sizeof(*flags));
+
+    for (size_t i = 0; i < runner->feature_flags.count; i++)
+        flags[i] = mem_format("%s=%s", runner->feature_flags.items[i].key, runner->feature_flags.items[i].value);
+    return flags;
+}
+
+static void run_free_flags(char **flags)
+{
+    for (size_t i = 0; flags[i] != NULL; i++)
+        mem_free(flags[i]);
+    mem_free(flags);
+}
+
 /* The variables of the job with what this runner adds; the project folder is found on the way. */
 static int run_merge_variables(struct run *run, struct error *error)
 {
@@ -170,7 +187,10 @@ static int run_merge_variables(struct run *run, struct error *error)
     tmp_dir = mem_format("%s.tmp", project_dir);
     input.project_dir = project_dir;
     input.tmp_dir = tmp_dir;
+    char **flags = run_flags(runner);
+    input.runner_flags = (const char *const *)flags;
     variables_merge(&input, &run->variables);
+    run_free_flags(flags);
     if (variables_check(&run->variables, error) < 0)
         return -1;
     run->image = pod_image(run->job, &run->variables, runner, error);

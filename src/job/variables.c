@@ -109,6 +109,8 @@ static void define_after(struct merge *merge, const struct variables_input *inpu
     define_own(merge, "CI_RUNNER_REVISION", input->revision);
     define_own(merge, "CI_RUNNER_EXECUTABLE_ARCH", input->arch ? input->arch : "linux/amd64");
     define_own(merge, "RUNNER_TEMP_PROJECT_DIR", input->tmp_dir);
+    for (const char *const *pair = input->runner_flags; pair && *pair; pair++)
+        define_pair(merge, *pair);
 }
 
 static const char *lookup(const void *owner, const char *name)
