@@ -1,0 +1,230 @@
+/* `run`: the controller, with what the environment and the place it runs in add to the configuration. */
+#include "command.h"
+
+#include "base/log.h"
+#include "config_file.h"
+#include "controller/controller.h"
+#include "io/file.h"
+#include "screen.h"
+#include "secret.h"
+#include "system_id.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define SERVICE_ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount"
+
+static const struct option items[] = {
+    OPTION_CONFIG,
+    { .name = "listen-address", .kind = OPTION_TEXT, .env = "LISTEN_ADDRESS", .value = "HOST:PORT",
+      .help = "where /healthz, /readyz and /metrics answer; over listen_address of the configuration" },
+    { .name = "namespace", .letter = 'n', .kind = OPTION_TEXT, .env = "POD_NAMESPACE", .value = "NAMESPACE",
+      .help = "where job pods run when the configuration names none" },
+    { .name = "release", .kind = OPTION_TEXT, .env = "DATAOPS_RELEASE", .value = "NAME",
+      .help = "name that this installation's pods, Leases and state Secret carry; made from the system id when unset" },
+    { .name = "kubeconfig", .kind = OPTION_TEXT, .env = "KUBECONFIG", .value = "FILE",
+      .help = "how to reach Kubernetes; in a pod its service account is enough, and ~/.kube/config comes last" },
+    { .name = "context", .kind = OPTION_TEXT, .value = "NAME", .help = "context of the kubeconfig" },
+    /* How a first start in the cluster registers; flags for these belong to register. */
+    { .name = "registration-token-file", .kind = OPTION_TEXT, .env = "REGISTRATION_TOKEN_FILE", .value = "FILE",
+      .help = "registration token, used once when the token_file of an entry does not exist" },
+    { .name = "description", .alias = "name", .kind = OPTION_TEXT, .env = "RUNNER_NAME", .value = "NAME",
+      .help = "for that registration: the runner's name" },
+    { .name = "tag-list", .kind = OPTION_TEXT, .env = "RUNNER_TAG_LIST", .value = "TAGS", .help = "its tags" },
+    { .name = "access-level", .kind = OPTION_TEXT, .env = "REGISTER_ACCESS_LEVEL", .value = "LEVEL",
+      .choices = "not_protected ref_protected", .otherwise = "not_protected", .help = "its access level" },
+    { .name = "run-untagged", .kind = OPTION_SWITCH, .env = "REGISTER_RUN_UNTAGGED", .otherwise = "false",
+      .help = "also takes jobs without tags" },
+    { .name = "locked", .kind = OPTION_SWITCH, .env = "REGISTER_LOCKED", .otherwise = "false",
+      .help = "locked to its project" },
+    { .name = "maximum-timeout", .kind = OPTION_NUMBER, .env = "REGISTER_MAXIMUM_TIMEOUT", .value = "SECONDS",
+      .help = "longest time limit of its jobs" },
+    /* The stock runner's service units pass these. */
+    { .name = "working-directory", .letter = 'd', .kind = OPTION_TEXT, .value = "FOLDER" },
+    { .name = "user", .letter = 'u', .kind = OPTION_TEXT, .value = "USER" },
+    { .name = "service", .letter = 's', .kind = OPTION_TEXT, .value = "NAME" },
+    { .name = "syslog", .kind = OPTION_SWITCH },
+};
+
+struct run_place {
+    char id[SYSTEM_ID_SIZE];
+    char *release, *kubeconfig;
+    char *registration_token;
+    struct controller_registration registration;
+};
+
+/* Tokens of jobs go through this process: nobody but root may look into it, and no core file may keep them. */
+static void harden(void)
+{
+    const struct rlimit none = { 0, 0 };
+
+    if (prctl(PR_SET_DUMPABLE, 0) < 0 || setrlimit(RLIMIT_CORE, &none) < 0)
+        log_event(LOG_WARN, "not_hardened", "why=\"this process may be dumped\"");
+}
+
+static void setup_log(const struct options *options, const struct config *config)
+{
+    enum log_level level = LOG_INFO;
+    enum log_format format = LOG_RUNNER;
+    const char *wish = options_text(options, "log-level"), *form = options_text(options, "log-format");
+
+    if (wish == NULL)
+        wish = options_switch(options, "debug") ? "debug" : config != NULL ? config->log_level : NULL;
+    if (form == NULL && config != NULL)
+        form = config->log_format;
+    if (wish != NULL)
+        log_level_parse(wish, &level);
+    if (form != NULL)
+        log_format_parse(form, &format);
+    log_setup(level, format, screen_has_colours());
+}
+
+static void warn_config(const char *line)
+{
+    log_event(LOG_WARN, "configuration", "warning=\"%s\"", line);
+}
+
+/* In a cluster the id follows from names that survive the pod; elsewhere it lies beside the configuration. */
+static void find_system_id(const struct options *options, const char *config_path, struct run_place *place)
+{
+    struct error error = ERROR_NONE;
+    const char *release = options_text(options, "release"), *ns = options_text(options, "namespace");
+
+    if (release != NULL && ns != NULL && file_exists(SERVICE_ACCOUNT "/token"))
+        system_id_of_slot(ns, release, 0, place->id);
+    else if (system_id_load(config_path, place->id, &error) < 0)
+        log_event(LOG_WARN, "system_id_not_kept", "system_id=%s error=\"%s\"", place->id, error.text);
+    place->release = release != NULL ? mem_text(release) : mem_format("runner-%s", place->id + 2);
+}
+
+static void find_kubernetes(const struct options *options, struct run_place *place, struct kube_place *kube)
+{
+    const char *kubeconfig = options_text(options, "kubeconfig"), *home = getenv("HOME");
+
+    kube->service_host = getenv("KUBERNETES_SERVICE_HOST");
+    kube->service_port = getenv("KUBERNETES_SERVICE_PORT");
+    kube->context = options_text(options, "context");
+    kube->user_agent = "dataops-runner/" DATAOPS_VERSION;
+    if (kubeconfig != NULL) {
+        place->kubeconfig = mem_text(kubeconfig);
+    } else if (kube->service_host == NULL && home != NULL) {
+        place->kubeconfig = mem_format("%s/.kube/config", home);
+        if (!file_exists(place->kubeconfig)) {
+            mem_free(place->kubeconfig);
+            place->kubeconfig = NULL;
+        }
+    }
+    kube->kubeconfig = place->kubeconfig;
+}
+
+/* A registration token is there: the controller registers once, when an entry has no token of its own. */
+static int find_registration(const struct options *options, struct run_place *place, struct controller_options *given,
+                             struct error *error)
+{
+    const char *path = options_text(options, "registration-token-file"), *tags = options_text(options, "tag-list");
+
+    if (path == NULL || !file_exists(path))
+        return 0;
+    place->registration_token = secret_from_file(path, error);
+    if (place->registration_token == NULL)
+        return error_within(error, "registration token");
+    place->registration = (struct controller_registration){
+        .token = place->registration_token,
+        .description = options_text(options, "description") != NULL ? options_text(options, "description") : place->release,
+        .tag_list = tags,
+        .access_level = options_text(options, "access-level"),
+        .run_untagged = options_switch(options, "run-untagged"),
+        .locked = options_switch(options, "locked"),
+        .maximum_timeout_s = options_number(options, "maximum-timeout"),
+    };
+    if (tags == NULL && !options_given(options, "run-untagged"))
+        place->registration.run_untagged = true;
+    given->registration = &place->registration;
+    return 0;
+}
+
+static enum end end_of(const struct error *error)
+{
+    switch (error->blame) {
+    case BLAME_CONFIG:
+    case BLAME_INPUT:
+        return END_CONFIG;
+    case BLAME_DENIED:
+    case BLAME_REMOTE:
+        return END_KUBERNETES;
+    case BLAME_TIMEOUT:
+        return END_TIMEOUT;
+    case BLAME_NONE:
+    case BLAME_SCRIPT:
+    case BLAME_SYSTEM:
+        break;
+    }
+    return END_FAILED;
+}
+
+static int run_controller(const struct options *options, const struct config_file *file, struct run_place *place)
+{
+    struct error error = ERROR_NONE;
+    struct controller_options given = {
+        .config = file->config, .ns = options_text(options, "namespace"),
+        .listen_address = options_text(options, "listen-address"),
+    };
+    struct controller *controller;
+    int end;
+
+    find_system_id(options, file->path, place);
+    find_kubernetes(options, place, &given.place);
+    given.release = place->release;
+    given.system_id = place->id;
+    if (find_registration(options, place, &given, &error) < 0) {
+        log_event(LOG_ERROR, "cannot_start", "error=\"%s\"", error.text);
+        return END_CONFIG;
+    }
+    controller = controller_new(&given, &error);
+    if (controller == NULL) {
+        log_event(LOG_ERROR, "cannot_start", "error=\"%s\"", error.text);
+        return end_of(&error);
+    }
+    end = controller_run(controller) == CONTROLLER_DONE ? END_DONE : END_FAILED;
+    controller_free(controller);
+    return end;
+}
+
+static int run_run(struct options *options)
+{
+    struct config_file file = CONFIG_FILE_EMPTY;
+    struct run_place place = { .id = "" };
+    struct error error = ERROR_NONE;
+    int end = END_CONFIG;
+
+    setup_log(options, NULL);
+    harden();
+    if (config_file_load(&file, options, NULL, &error) < 0) {
+        log_event(LOG_ERROR, "configuration_invalid", "error=\"%s\"", error.text);
+    } else {
+        setup_log(options, file.config);
+        config_file_each_warning(&file.config->warnings, warn_config);
+        end = run_controller(options, &file, &place);
+    }
+    mem_free(place.release);
+    mem_free(place.kubeconfig);
+    secret_free(place.registration_token);
+    config_file_clear(&file);
+    return end;
+}
+
+const struct command command_run = {
+    .name = "run",
+    .summary = "take jobs from DataOps and run them as pods",
+    .words = "",
+    .about = "Asks DataOps for jobs, runs each as a pod, streams its log and reports how it ended.\n"
+             "TERM and INT hand running jobs over (their pods stay) and end soon; QUIT waits for them; a second\n"
+             "signal ends at once.",
+    .examples = "  dataops-runner run --config /etc/gitlab-runner/config.toml\n"
+                "  dataops-runner run --kubeconfig ~/.kube/config -n dataops --debug\n",
+    .options = { items, COUNT_OF(items) },
+    .run = run_run,
+};

@@ -1,0 +1,118 @@
+#include "screen.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define RED    "\033[31;1m"
+#define YELLOW "\033[0;33m"
+#define RESET  "\033[0;m"
+
+static bool colours;
+
+void screen_setup(bool no_colours)
+{
+    const char *wish = getenv("NO_COLOR");
+
+    colours = !no_colours && (wish == NULL || wish[0] == '\0') && isatty(STDERR_FILENO);
+}
+
+bool screen_has_colours(void)
+{
+    return colours;
+}
+
+static void say(const char *colour, const char *word, const char *format, va_list arguments) PRINTF_LIKE(3, 0);
+static void say(const char *colour, const char *word, const char *format, va_list arguments)
+{
+    struct strbuf line = STRBUF_EMPTY;
+
+    if (colours)
+        strbuf_add_text(&line, colour);
+    strbuf_add_text(&line, word);
+    strbuf_vformat(&line, format, arguments);
+    if (colours && colour[0] != '\0')
+        strbuf_add_text(&line, RESET);
+    strbuf_add_char(&line, '\n');
+    fputs(strbuf_text(&line), stderr);
+    strbuf_clear(&line);
+}
+
+void screen_note(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    say("", "", format, arguments);
+    va_end(arguments);
+}
+
+void screen_warn(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    say(YELLOW, "warning: ", format, arguments);
+    va_end(arguments);
+}
+
+void screen_fail(const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    say(RED, "error: ", format, arguments);
+    va_end(arguments);
+}
+
+int screen_print(const struct strbuf *text)
+{
+    if (fwrite(strbuf_text(text), 1, text->length, stdout) == text->length && fflush(stdout) == 0)
+        return 0;
+    screen_fail("stdout: the output could not be written");
+    return 1;
+}
+
+/* Switches the terminal's echo; false when stdin is none. */
+static bool echo(bool on)
+{
+    struct termios settings;
+
+    if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &settings) < 0)
+        return false;
+    if (on)
+        settings.c_lflag |= ECHO;
+    else
+        settings.c_lflag &= ~(tcflag_t)ECHO;
+    return tcsetattr(STDIN_FILENO, TCSAFLUSH, &settings) == 0;
+}
+
+char *screen_ask(const char *question, const char *otherwise, bool hidden)
+{
+    char *line = NULL, *given = NULL;
+    size_t size = 0;
+    ssize_t length;
+
+    fprintf(stderr, "%s", question);
+    if (otherwise != NULL && otherwise[0] != '\0')
+        fprintf(stderr, " [%s]", otherwise);
+    fputs(": ", stderr);
+    fflush(stderr);
+    bool silent = hidden && echo(false);
+    length = getline(&line, &size, stdin);
+    if (silent) {
+        echo(true);
+        fputc('\n', stderr);
+    }
+    while (length > 0 && strchr(" \t\r\n", line[length - 1]) != NULL)
+        line[--length] = '\0';
+    if (length >= 0)
+        given = mem_text(length == 0 && otherwise != NULL ? otherwise : line);
+    if (line != NULL)
+        explicit_bzero(line, size);
+    free(line); /* getline's, not ours */
+    return given;
+}
