@@ -27,10 +27,10 @@ static void read_identity(struct read *read, const struct cJSON *tree, struct jo
     read_at(read, "", -1);
     job->id = (uint64_t)read_int(read, tree, "id", 0, 1);
     if (job->id == 0)
-        read_fail(read, "id", "is missing");
+        read_refuse(read, "id", "is missing");
     job->token = read_text_needed(read, tree, "token");
     if (!read->failed && !payload_is_token(job->token))
-        read_fail(read, "token", "holds what no token can hold");
+        read_refuse(read, "token", "holds what no token can hold");
     job->allow_git_fetch = read_bool(read, tree, "allow_git_fetch", false);
 
     const struct cJSON *info = read_object(read, tree, "job_info");
@@ -58,12 +58,12 @@ static void check_key(struct read *read, const struct job_variable *variable)
     const char *key = variable->key;
 
     if (strlen(key) > KEY_MOST)
-        read_fail(read, "key", "is too long");
+        read_refuse(read, "key", "is too long");
     if (variable->file && (*key == '.' || strchr(key, '/')))
-        read_fail(read, "key", "cannot be the name of a file");
+        read_refuse(read, "key", "cannot be the name of a file");
     for (; *key; key++) {
         if (*key == '=' || (unsigned char)*key < ' ' || *key == 0x7F)
-            read_fail(read, "key", "holds = or a control character");
+            read_refuse(read, "key", "holds = or a control character");
     }
 }
 
@@ -141,7 +141,7 @@ static void check_has_script(struct read *read, const struct job *job)
     }
     read_at(read, "", -1);
     if (!job->unsupported)
-        read_fail(read, "steps", "there is no step named script");
+        read_refuse(read, "steps", "there is no step named script");
 }
 
 static struct job *read_job(const struct cJSON *tree, struct error *error)

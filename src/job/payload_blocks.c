@@ -73,14 +73,14 @@ static void check_git(struct read *read, const struct job *job)
     if (read->failed)
         return;
     if (*job->sha && !is_hash(job->sha))
-        read_fail(read, "sha", "is no commit hash");
+        read_refuse(read, "sha", "is no commit hash");
     if (*job->ref == '-')
-        read_fail(read, "ref", "begins with -");
+        read_refuse(read, "ref", "begins with -");
     if (*job->object_format && strcmp(job->object_format, "sha1") != 0 && strcmp(job->object_format, "sha256") != 0)
-        read_fail(read, "repo_object_format", "is neither sha1 nor sha256");
+        read_refuse(read, "repo_object_format", "is neither sha1 nor sha256");
     for (size_t i = 0; i < job->refspec_count; i++) {
         if (job->refspecs[i][0] == '-' || job->refspecs[i][0] == '\0')
-            read_fail(read, "refspecs", "one is empty or begins with -");
+            read_refuse(read, "refspecs", "one is empty or begins with -");
     }
 }
 
@@ -124,7 +124,7 @@ static void read_artifacts(struct read *read, const struct cJSON *tree, struct j
         artifact->paths = read_texts(read, item, "paths", &artifact->path_count);
         artifact->excludes = read_texts(read, item, "exclude", &artifact->exclude_count);
         if (!read->failed && !is_among(artifact->when, whens))
-            read_fail(read, "when", "is none of on_success, on_failure, always");
+            read_refuse(read, "when", "is none of on_success, on_failure, always");
     }
 }
 
@@ -144,7 +144,7 @@ static void read_dependencies(struct read *read, const struct cJSON *tree, struc
         dependency->token = read_text_or(read, item, "token", "");
         dependency->filename = read_text_or(read, read_object(read, item, "artifacts_file"), "filename", "");
         if (!read->failed && *dependency->filename && (dependency->id == 0 || !payload_is_token(dependency->token)))
-            read_fail(read, "token", "an artifact to download needs an id and a token");
+            read_refuse(read, "token", "an artifact to download needs an id and a token");
     }
 }
 

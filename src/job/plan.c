@@ -14,7 +14,7 @@ static void read_job(struct read *read, const struct cJSON *tree, struct plan *p
     read_at(read, "job", -1);
     plan->job_id = (uint64_t)read_int(read, job, "id", 0, 1);
     if (plan->job_id == 0)
-        read_fail(read, "id", "is missing");
+        read_refuse(read, "id", "is missing");
     plan->job_name = read_text_or(read, job, "name", "");
     plan->job_stage = read_text_or(read, job, "stage", "");
     plan->project_id = (uint64_t)read_int(read, job, "project_id", 0, 0);
@@ -89,7 +89,7 @@ static void read_git(struct read *read, const struct cJSON *tree, struct plan *p
     plan->get_sources_attempts = (unsigned)read_int(read, git, "attempts", 1, 1);
     OWNED_TEXT char *strategy = read_text_or(read, git, "strategy", "");
     if (plan_strategy_parse(strategy, &plan->strategy) < 0)
-        read_fail(read, "strategy", "is none that is known");
+        read_refuse(read, "strategy", "is none that is known");
     read_at(read, "hooks", -1);
     plan->pre_get_sources = read_texts(read, hooks, "pre_get_sources", &plan->pre_get_sources_count);
     plan->post_get_sources = read_texts(read, hooks, "post_get_sources", &plan->post_get_sources_count);
@@ -106,7 +106,7 @@ static struct plan_pair *read_pairs(struct read *read, const struct cJSON *tree,
         const char *key = json_item_text(json_first(item));
         const char *value = key ? json_item_text(json_next(json_first(item))) : NULL;
         if (!value || !*key) {
-            read_fail(read, name, "a list of pairs is expected");
+            read_refuse(read, name, "a list of pairs is expected");
             return pairs;
         }
         pairs[(*count)++] = (struct plan_pair){ mem_text(key), mem_text(value) };

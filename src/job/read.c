@@ -13,7 +13,7 @@ void read_at(struct read *read, const char *name, long index)
         snprintf(read->where, sizeof(read->where), "%s[%ld]", name, index);
 }
 
-void read_fail(struct read *read, const char *name, const char *why)
+void read_refuse(struct read *read, const char *name, const char *why)
 {
     if (read->failed)
         return;
@@ -25,7 +25,7 @@ bool read_element(struct read *read, const char *name, long index, const struct 
 {
     read_at(read, name, index);
     if (!json_is_object(item) && !json_is_null(item))
-        read_fail(read, "", "an object is expected");
+        read_refuse(read, "", "an object is expected");
     return json_is_object(item);
 }
 
@@ -45,7 +45,7 @@ char *read_text(struct read *read, const struct cJSON *object, const char *name)
         return NULL;
     const char *text = json_item_text(item);
     if (!text)
-        read_fail(read, name, "a text is expected");
+        read_refuse(read, name, "a text is expected");
     return mem_text(text);
 }
 
@@ -61,7 +61,7 @@ char *read_text_needed(struct read *read, const struct cJSON *object, const char
     char *text = read_text_or(read, object, name, "");
 
     if (!*text)
-        read_fail(read, name, "is missing");
+        read_refuse(read, name, "is missing");
     return text;
 }
 
@@ -72,7 +72,7 @@ bool read_bool(struct read *read, const struct cJSON *object, const char *name, 
     if (!item)
         return otherwise;
     if (!json_is_bool(item))
-        read_fail(read, name, "true or false is expected");
+        read_refuse(read, name, "true or false is expected");
     return json_bool(object, name, otherwise);
 }
 
@@ -85,9 +85,9 @@ int64_t read_int(struct read *read, const struct cJSON *object, const char *name
     /* the accessor falls back silently, so two different defaults show whether it did */
     int64_t value = json_int(object, name, 0);
     if (!json_is_number(item) || value != json_int(object, name, 1))
-        read_fail(read, name, "a whole number is expected");
+        read_refuse(read, name, "a whole number is expected");
     else if (value < least)
-        read_fail(read, name, "is too small");
+        read_refuse(read, name, "is too small");
     return value;
 }
 
@@ -96,7 +96,7 @@ struct cJSON *read_object(struct read *read, const struct cJSON *object, const c
     struct cJSON *item = member(read, object, name);
 
     if (item && !json_is_object(item)) {
-        read_fail(read, name, "an object is expected");
+        read_refuse(read, name, "an object is expected");
         return NULL;
     }
     return item;
@@ -107,7 +107,7 @@ struct cJSON *read_array(struct read *read, const struct cJSON *object, const ch
     struct cJSON *item = member(read, object, name);
 
     if (item && !json_is_array(item)) {
-        read_fail(read, name, "a list is expected");
+        read_refuse(read, name, "a list is expected");
         return NULL;
     }
     return item;
@@ -127,7 +127,7 @@ char **read_texts(struct read *read, const struct cJSON *object, const char *nam
         if (text)
             texts[(*count)++] = mem_text(text);
         else if (!json_is_null(item))
-            read_fail(read, name, "a list of texts is expected");
+            read_refuse(read, name, "a list of texts is expected");
     }
     return texts;
 }

@@ -21,7 +21,7 @@ void read_at(struct read *read, const char *name, long index);
 /* Sets where to "name[index]"; true when the element is an object, false when it is null, another type fails. */
 bool read_element(struct read *read, const char *name, long index, const struct cJSON *item);
 /* Notes a failure about a member (BLAME_INPUT) unless there was one before. */
-void read_fail(struct read *read, const char *name, const char *why);
+void read_refuse(struct read *read, const char *name, const char *why);
 
 /* Gives a text (mem_free), NULL when missing. */
 char *read_text(struct read *read, const struct cJSON *object, const char *name);

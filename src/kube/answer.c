@@ -145,7 +145,7 @@ static void plain_words(const char *text, char *out, size_t size)
     out[length] = '\0';
 }
 
-void answer_explain(struct kube_answer *answer, const char *what, const char *text)
+void answer_tell(struct kube_answer *answer, const char *what, const char *text)
 {
     char words[200];
     const char *message = json_text(answer->object, "message", NULL);

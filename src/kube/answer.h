@@ -10,7 +10,7 @@ void answer_read(struct kube_answer *answer, int status, const char *text, size_
 /* Class of a Status that came inside a watch stream or as an answer. */
 enum kube_class answer_class(int status, const struct cJSON *object);
 /* Fills answer->error: "what: 403 Forbidden: message". text: the body when it was no JSON, or NULL. */
-void answer_explain(struct kube_answer *answer, const char *what, const char *text);
+void answer_tell(struct kube_answer *answer, const char *what, const char *text);
 /* details.retryAfterSeconds in milliseconds, 0 when missing. */
 uint64_t answer_retry_after_ms(const struct cJSON *object);
 /* The Status has this cause: "ResourceVersionTooLarge". */

@@ -234,7 +234,7 @@ static void http_answered(void *owner, const struct http_reply *reply, const str
         if (http_reply_header(reply, "Retry-After", header, sizeof header))
             retry_after_s = (unsigned)strtoul(header, NULL, 10);
         answer_read(&answer, reply->status, strbuf_text(&reply->body), reply->body.length, retry_after_s, call->raw);
-        answer_explain(&answer, call->what, strbuf_text(&reply->body));
+        answer_tell(&answer, call->what, strbuf_text(&reply->body));
     } else {
         answer.error = *error;
         error_within(&answer.error, "%s", call->what);
