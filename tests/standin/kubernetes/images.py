@@ -158,22 +158,27 @@ class Root:
 
     def _make_overlay(self, files):
         upper = self.folder / "upper"
+        hidden = dict(HIDDEN) if self._image.root == "/" else {}
+        hidden.update(dict.fromkeys(self._hidden + list(self._image.hide), 0o755))
+        for path, mode in hidden.items():
+            if not any(path.startswith(other + "/") for other in hidden):
+                self._hide(upper, path, mode)
         self._write_files(upper, files)
         mounts.mount_overlay(self._image.root, upper, self.folder / "work", self.path)
         self._mounted = True
-        hidden = dict(HIDDEN) if self._image.root == "/" else {}
-        hidden.update(dict.fromkeys(self._hidden + list(self._image.hide), 0o755))
-        for number, (path, mode) in enumerate(hidden.items()):
-            if any(path.startswith(other + "/") for other in hidden):
-                continue
-            if not (self.path / path.lstrip("/")).is_dir():
-                continue
-            if (self.path / path.lstrip("/")).is_symlink():
-                continue
-            empty = self.folder / "hidden" / str(number)
-            empty.mkdir(parents=True)
-            empty.chmod(mode)
-            self.binds.append((str(empty), path))
+
+    def _hide(self, upper, path, mode):
+        """An opaque folder in the upper layer: what the image has there is not seen."""
+        below, target = Path(self._image.root), upper
+        for part in path.strip("/").split("/"):
+            below, target = below / part, target / part
+            if below.is_symlink() or not below.is_dir():
+                return
+            if not target.exists():
+                target.mkdir(parents=True)
+                target.chmod(below.stat().st_mode & 0o7777)
+        os.setxattr(target, "trusted.overlay.opaque", b"y")
+        target.chmod(mode)
 
     def _make_copies(self, files):
         source = Path(self._image.root)

@@ -1,12 +1,11 @@
 """What the API server does to an object on its way in: names, defaults, rules, deletion."""
 
 import base64
-import copy
 import datetime
 import re
 
 from . import errors, podrules
-from .store import RESOURCES, timestamp
+from .store import RESOURCES, clone, timestamp
 
 SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
 _LABEL_VALUE = re.compile(r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")
@@ -144,7 +143,7 @@ def _check_lease(obj, causes, patched=False):
 
 def prepare_new(server, resource, obj, info, manager):
     """The object as it is stored: checked, defaulted, admitted. Raises what is wrong."""
-    obj = copy.deepcopy(obj)
+    obj = clone(obj)
     obj.setdefault("kind", resource.kind)
     obj.setdefault("apiVersion", resource.api_version)
     meta = obj["metadata"]
@@ -177,7 +176,7 @@ _POD_STATUS_FREE = ("metadata", "status")
 
 def prepare_change(server, resource, old, new, info):
     """A changed object, checked against the old one."""
-    new = copy.deepcopy(new)
+    new = clone(new)
     meta, before = new.setdefault("metadata", {}), old["metadata"]
     causes = errors.Causes(resource.kind, before["name"], resource.group)
     if meta.get("uid") not in (None, before["uid"]):

@@ -5,7 +5,6 @@ they copy it, change the copy and hand that to `update`.
 """
 
 import asyncio
-import copy
 import datetime
 import json
 import random
@@ -54,6 +53,15 @@ RESOURCES = {
 def timestamp(when=None):
     when = when or datetime.datetime.now(datetime.timezone.utc)
     return when.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def clone(value):
+    """A deep copy of what JSON can hold; several times quicker than copy.deepcopy."""
+    if isinstance(value, dict):
+        return {k: clone(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [clone(v) for v in value]
+    return value
 
 
 def encode(obj):
@@ -122,7 +130,7 @@ class Store:
     def create(self, plural, namespace, obj, dry_run=False):
         """Store a new object. Fills uid, creationTimestamp, generation and version."""
         resource = RESOURCES[plural]
-        obj = copy.deepcopy(obj)
+        obj = clone(obj)
         meta = obj.setdefault("metadata", {})
         if "name" not in meta and meta.get("generateName"):
             suffix = "".join(random.choices("bcdfghjklmnpqrstvwxz2456789", k=5))
@@ -168,7 +176,7 @@ class Store:
 
     def change(self, plural, namespace, name, edit):
         """Apply `edit(copy)` to the current object, as a component of the cluster does."""
-        obj = copy.deepcopy(self.get(plural, namespace, name))
+        obj = clone(self.get(plural, namespace, name))
         obj["metadata"].pop("resourceVersion", None)
         edit(obj)
         return self.update(plural, obj)
@@ -177,7 +185,7 @@ class Store:
         previous = self.objects[plural].pop((namespace, name), None)
         if previous is None:
             raise errors.not_found(plural, name, RESOURCES[plural].group)
-        obj = copy.deepcopy(previous)
+        obj = clone(previous)
         obj["metadata"]["resourceVersion"] = str(self.next_version())
         self.removed.append((plural, obj))
         self._publish(plural, "DELETED", obj, previous)
