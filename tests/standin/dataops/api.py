@@ -156,6 +156,7 @@ class RunnerApi:
         if request.headers.get("Job-Token") != job.token:
             return refused(403, "403 Forbidden")
         if not job.executing:
+            self._tell(job)
             return refused(403, "403 Forbidden - Job is not running", **{"Job-Status": job.state})
         content_range = request.headers.get("Content-Range")
         if content_range is None:
@@ -171,6 +172,7 @@ class RunnerApi:
         if size == 0 and request.query.get("debug_trace") == "true":
             job.debug_trace = True
         job.append(body)
+        self._tell(job)
         self.platform.changed()
         return reply(202, **{
             "Job-Status": job.state,
@@ -207,6 +209,7 @@ class RunnerApi:
         if body["token"] != job.token:
             return refused(403, "403 Forbidden")
         if not job.executing:
+            self._tell(job)
             return refused(403, "403 Forbidden - Job is not running", **{"Job-Status": job.state})
         state = body.get("state")
         if state not in ("running", "success", "failed"):
@@ -248,7 +251,14 @@ class RunnerApi:
         self.platform.finished(job)
         return self._accepted(job)
 
+    @staticmethod
+    def _tell(job: Job) -> None:
+        """Notes when the runner first hears of a cancel."""
+        if job.state in ("canceling", "canceled"):
+            job.mark("cancel_told")
+
     def _accepted(self, job: Job) -> web.Response:
+        self._tell(job)
         return web.Response(status=200, text="200", headers={
             "Job-Status": job.state, "X-GitLab-Trace-Update-Interval": str(self._interval(job))})
 
