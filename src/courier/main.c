@@ -58,7 +58,7 @@ struct courier {
     char *program;
     char scratch[64];
     char *end_json;
-    bool connected_early, lost_early, terminated_early;
+    bool connected_early, lost_early;
     bool over;
 };
 
@@ -100,6 +100,8 @@ static void courier_end(void *owner, const struct result *result)
 /* Nothing of the job ran and nothing will. */
 static void courier_give_up(struct courier *courier, enum outcome outcome, const struct error *error)
 {
+    if (courier->over)
+        return;
     struct result result = { .outcome = outcome, .reason = REASON_SYSTEM };
     snprintf(result.message, sizeof result.message, "%.390s", error->text);
     log_event(LOG_ERROR, "courier_gave_up", "error=\"%s\"", error->text);
@@ -140,9 +142,14 @@ static void order_came(void *owner, enum order order)
 static void term_came(void *owner, int number UNUSED)
 {
     struct courier *courier = owner;
-    courier->terminated_early = true;
-    if (courier->stages)
+    struct error error = ERROR_NONE;
+    if (courier->stages) {
         stages_terminated(courier->stages);
+        return;
+    }
+    timer_stop(&courier->plan_timer);
+    error_set(&error, BLAME_SYSTEM, 0, "the pod was deleted before the job began");
+    courier_give_up(courier, OUTCOME_NEVER_BEGAN, &error);
 }
 
 /* --- the job --- */
@@ -179,19 +186,26 @@ static void job_begin(struct courier *courier)
         stages_connected(courier->stages);
     if (courier->lost_early)
         stages_lost(courier->stages, "the build container ended");
-    if (courier->terminated_early)
-        stages_terminated(courier->stages);
 }
 
 static void plan_due(void *owner)
 {
     struct courier *courier = owner;
     struct error error = ERROR_NONE;
-    courier->plan = ready_plan(&courier->paths, READY_PLAN_LIMIT_MS, &error);
+    const bool is_late = loop_now_ms(courier->loop) - courier->started_ms > READY_PLAN_LIMIT_MS;
+    const bool is_there = ready_has_plan(&courier->paths);
+    if (!is_there && !is_late) {
+        loop_after(courier->loop, &courier->plan_timer, READY_LOOK_MS, plan_due, courier);
+        return;
+    }
+    if (is_there)
+        courier->plan = ready_plan(&courier->paths, &error);
+    else
+        error_set(&error, BLAME_TIMEOUT, 0, "the plan did not come within %u s", READY_PLAN_LIMIT_MS / 1000);
     if (courier->plan)
         job_begin(courier);
     else
-        courier_give_up(courier, error.blame == BLAME_TIMEOUT ? OUTCOME_NEVER_BEGAN : OUTCOME_FAILED, &error);
+        courier_give_up(courier, is_there ? OUTCOME_FAILED : OUTCOME_NEVER_BEGAN, &error);
 }
 
 static int scratch_make(struct courier *courier, struct error *error)

@@ -15,8 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LOOK_MS 20
-
 char *ready_own_path(struct error *error)
 {
     char path[PATH_MAX];
@@ -73,12 +71,11 @@ static uint64_t now_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* Waits before there is a loop: for a file that the kubelet or courier puts in place whole. */
-static int file_wait(const char *path, uint64_t most_ms)
+int ready_wait(const struct paths *paths, uint64_t most_ms)
 {
     const uint64_t last_ms = now_ms() + most_ms;
-    const struct timespec pause = { .tv_nsec = LOOK_MS * 1000000L };
-    while (access(path, F_OK) < 0) {
+    const struct timespec pause = { .tv_nsec = READY_LOOK_MS * 1000000L };
+    while (access(paths->step, F_OK) < 0) {
         if (now_ms() >= last_ms)
             return -1;
         nanosleep(&pause, NULL);
@@ -86,19 +83,17 @@ static int file_wait(const char *path, uint64_t most_ms)
     return 0;
 }
 
-int ready_wait(const struct paths *paths, uint64_t most_ms)
+bool ready_has_plan(const struct paths *paths)
 {
-    return file_wait(paths->step, most_ms);
+    return access(paths->plan, F_OK) == 0;
 }
 
-struct plan *ready_plan(const struct paths *paths, uint64_t most_ms, struct error *error)
+struct plan *ready_plan(const struct paths *paths, struct error *error)
 {
     struct strbuf packed = STRBUF_UP_TO(2u * PLAN_PACKED_MOST), text = STRBUF_UP_TO(PLAN_MOST);
     struct plan *plan = NULL;
-    if (file_wait(paths->plan, most_ms) < 0)
-        error_set(error, BLAME_TIMEOUT, 0, "the plan did not come within %llu s", (unsigned long long)most_ms / 1000);
-    else if (file_read(paths->plan, &packed, error) == 0 &&
-             gzip_unpack(strbuf_text(&packed), packed.length, &text, error) == 0)
+    if (file_read(paths->plan, &packed, error) == 0 &&
+        gzip_unpack(strbuf_text(&packed), packed.length, &text, error) == 0)
         plan = plan_parse(strbuf_text(&text), text.length, error);
     strbuf_wipe(&packed);
     strbuf_wipe(&text);

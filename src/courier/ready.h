@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct paths;
@@ -11,6 +12,7 @@ struct plan;
 
 #define READY_HOOK_LIMIT_MS 30000u
 #define READY_PLAN_LIMIT_MS 60000u
+#define READY_LOOK_MS       20u
 
 /* Gives the path of this program; mem_free. */
 char *ready_own_path(struct error *error);
@@ -18,8 +20,9 @@ char *ready_own_path(struct error *error);
 int ready_install_step(const struct paths *paths, const char *own_path, struct error *error) MUST_CHECK;
 /* The hook: waits until step is there. 0, or -1 after most_ms. */
 int ready_wait(const struct paths *paths, uint64_t most_ms);
-/* Gives the plan (plan_free), waiting for its file for most_ms. BLAME_TIMEOUT when it does not come, BLAME_INPUT when it is no
- * plan. The file's bytes are overwritten in memory. */
-struct plan *ready_plan(const struct paths *paths, uint64_t most_ms, struct error *error);
+/* The plan's file is there; the kubelet shows it whole. */
+bool ready_has_plan(const struct paths *paths);
+/* Gives the plan (plan_free) from its file; BLAME_INPUT when it is no plan. The file's bytes are overwritten in memory. */
+struct plan *ready_plan(const struct paths *paths, struct error *error);
 
 #endif

@@ -18,6 +18,7 @@ struct scripts {
     void *owner;
     struct timer *limit, *refusal;
     struct error refused;
+    enum script_how refused_how;
     bool running, timed_out, have_run;
     script_done *done;
     void *done_owner;
@@ -99,7 +100,7 @@ static void limit_passed(void *owner)
 static void refusal_due(void *owner)
 {
     struct scripts *scripts = owner;
-    const struct script_end end = { .how = SCRIPT_REFUSED, .why = scripts->refused.text };
+    const struct script_end end = { .how = scripts->refused_how, .why = scripts->refused.text };
     scripts_tell(scripts, &end);
 }
 
@@ -138,6 +139,7 @@ void scripts_run(struct scripts *scripts, const struct script_wish *wish, script
     scripts->running = true;
     scripts->timed_out = false;
     const int fd = order_make(scripts, wish, &scripts->refused);
+    scripts->refused_how = fd < 0 ? SCRIPT_REFUSED : SCRIPT_LOST;
     if (fd < 0 || relay_run(context->relay, fd, wants_sh ? STEP_SHELL_SH : STEP_SHELL_BASH, SCRIPT_GRACE_MS,
                             &scripts->refused) < 0) {
         loop_after(context->loop, &scripts->refusal, 0, refusal_due, scripts);

@@ -226,6 +226,8 @@ static void script_verdict(struct stages *stages, const struct script_end *end)
         break;
     case SCRIPT_LOST:
         stages->build_lost = true;
+        if (!scripts_have_run(stages->scripts))
+            verdict(stages, OUTCOME_NEVER_BEGAN, REASON_SYSTEM, 0, "the build container ended before the script began");
         verdict(stages, OUTCOME_FAILED, REASON_SYSTEM, 0,
                 "the build container ended while the script ran. When it ran out of memory, raise " MEMORY_KEY);
         break;
