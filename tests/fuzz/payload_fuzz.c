@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
 static void follow(const struct job *job)
 {
-    const struct plan_settings settings = { .project_dir = "/builds/p", .tmp_dir = "/builds/p.tmp", .builds_dir = "/builds" };
+    const struct plan_settings settings = { .api_root = "https://h/api/v4", .project_dir = "/builds/p", .tmp_dir = "/builds/p.tmp", .builds_dir = "/builds" };
     struct variables_input input = { .job = job, .image = "i", .builds_dir = "/builds", .files_dir = "/f" };
     struct strbuf out = STRBUF_EMPTY;
     struct variables variables;
