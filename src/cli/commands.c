@@ -138,9 +138,11 @@ int cli_run(char **argv, char **environment)
     options_clear(&options);
     if (used < 0)
         return usage_error("", &error);
+    if (arguments[used] == NULL && help)
+        return print_help(NULL);
     if (arguments[used] == NULL) {
-        int end = print_help(NULL);
-        return help ? end : END_USAGE;
+        screen_fail("which command? see dataops-runner help");
+        return END_USAGE;
     }
     command = command_find(arguments[used]);
     if (command == NULL)

@@ -8,27 +8,34 @@
 #define HELP_COLUMN 34
 #define HELP_WIDTH  100
 
-/* Adds text from the current column on, going on at HELP_COLUMN in the next line when a word passes HELP_WIDTH. */
-static void add_wrapped(struct strbuf *out, size_t column, const char *text)
+/* A word, or all that stands in brackets: "[env: LOG_LEVEL]" is not torn apart. */
+static size_t word_length(const char *text)
 {
-    while (*text != '\0') {
-        size_t length = strcspn(text, " ");
+    size_t length = strcspn(text, text[0] == '[' ? "]" : " ");
 
-        if (column + length > HELP_WIDTH) {
+    return text[length] == ']' ? length + 1 : length;
+}
+
+/* Adds text at HELP_COLUMN, going on there in the next line when a word would pass HELP_WIDTH. */
+static void add_wrapped(struct strbuf *out, const char *text)
+{
+    size_t column = HELP_COLUMN;
+
+    while (*text != '\0') {
+        size_t length = word_length(text);
+
+        if (column > HELP_COLUMN && column + 1 + length > HELP_WIDTH) {
             strbuf_format(out, "\n%*s", HELP_COLUMN, "");
             column = HELP_COLUMN;
+        } else if (column > HELP_COLUMN) {
+            strbuf_add_char(out, ' ');
+            column++;
         }
         strbuf_add(out, text, length);
         column += length;
         text += length;
-        if (*text == ' ') {
-            strbuf_add_char(out, ' ');
-            column++;
-            text++;
-        }
+        text += strspn(text, " ");
     }
-    while (out->length > 0 && out->bytes[out->length - 1] == ' ')
-        strbuf_cut(out, out->length - 1);
 }
 
 /* "[default: 8, env: DOCKER_IMAGE]", or nothing. */
@@ -72,7 +79,7 @@ static void add_option(const struct option *option, struct strbuf *out)
         strbuf_format(out, "\n%*s", HELP_COLUMN, "");
     else
         strbuf_format(out, "%*s", (int)(HELP_COLUMN - left.length), "");
-    add_wrapped(out, HELP_COLUMN, strbuf_text(&right));
+    add_wrapped(out, strbuf_text(&right));
     strbuf_add_char(out, '\n');
 }
 
