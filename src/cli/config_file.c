@@ -67,16 +67,22 @@ static char *folder_of(const char *path)
     return slash == path ? mem_text("/") : mem_copy(path, (size_t)(slash - path));
 }
 
-int config_file_save(const char *path, const struct strbuf *text, struct error *error)
+int config_file_prepare(const char *path, struct error *error)
 {
     OWNED_TEXT char *folder = folder_of(path);
+
+    if (file_make_folders(folder, 0700, error) < 0)
+        return -1;
+    return access(folder, W_OK | X_OK) == 0 ? 0 : error_errno(error, "write into %s", folder);
+}
+
+int config_file_save(const char *path, const struct strbuf *text, struct error *error)
+{
     struct config *config = config_load(strbuf_text(text), text->length, config_syntax_of(path), path, error);
 
     if (config == NULL)
         return -1;
     config_free(config);
-    if (file_make_folders(folder, 0700, error) < 0)
-        return -1;
     return file_write(path, strbuf_text(text), text->length, 0600, error);
 }
 

@@ -26,7 +26,9 @@ char *config_file_path(const struct options *options);
 /* Reads and checks the file; its warnings go to warn (BLAME_CONFIG; config_file_clear, also after a failure). */
 int config_file_load(struct config_file *file, const struct options *options, void (*warn)(const char *line),
                      struct error *error) MUST_CHECK;
-/* Checks text as the file's new content and writes it (mode 0600, by rename), its folder too when that is missing. */
+/* Makes the file's folder (0700) when it is missing, and says whether a file can be made there. */
+int config_file_prepare(const char *path, struct error *error) MUST_CHECK;
+/* Checks text as the file's new content and writes it (mode 0600, by rename). */
 int config_file_save(const char *path, const struct strbuf *text, struct error *error) MUST_CHECK;
 void config_file_clear(struct config_file *file);
 /* Calls warn for each line of a text. */

@@ -92,9 +92,7 @@ static void add_table(const struct cJSON *list, bool wide, struct strbuf *text)
 static void add_list(const struct cJSON *list, const char *form, struct strbuf *text)
 {
     if (strcmp(form, "json") == 0) {
-        char *printed = json_print_pretty(list);
-        strbuf_format(text, "%s\n", printed);
-        secret_free(printed);
+        screen_add_json(list, text);
     } else if (strcmp(form, "yaml") == 0) {
         yaml_print(list, text);
     } else if (strcmp(form, "name") == 0) {

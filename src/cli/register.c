@@ -222,7 +222,7 @@ static int register_run(struct options *options)
     if (register_find_token(&registering, &error) < 0 || register_ask(&registering, &error) < 0 ||
         register_check(&registering, &error) < 0) {
         screen_fail("%s", error.text);
-        end = error.blame == BLAME_CONFIG ? END_CONFIG : END_USAGE;
+        end = error.blame == BLAME_CONFIG ? END_CONFIG : error.blame == BLAME_SYSTEM ? END_FAILED : END_USAGE;
     } else {
         end = register_at_dataops(&registering);
     }

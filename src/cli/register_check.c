@@ -107,7 +107,7 @@ static int check_file(struct registering *registering, struct error *error)
     OWNED_STRBUF struct strbuf trial = STRBUF_EMPTY;
     struct config *config;
 
-    if (register_read_file(registering, error) < 0)
+    if (register_read_file(registering, error) < 0 || config_file_prepare(registering->config_path, error) < 0)
         return -1;
     register_render(registering, &trial);
     config = config_load(strbuf_text(&trial), trial.length, CONFIG_TOML, registering->config_path, error);

@@ -3,7 +3,9 @@
 #include "config_file.h"
 #include "io/file.h"
 
+#include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
 int register_read_file(struct registering *registering, struct error *error)
 {
@@ -28,17 +30,29 @@ static void fill_images(const struct options *options, bool is_docker, struct co
         entry->kubernetes_image = entry->docker_image;
 }
 
+/* The file is read from other working folders than this one. Gives a text, or NULL for NULL. */
+static char *absolute(const char *path)
+{
+    char folder[PATH_MAX];
+
+    if (path == NULL || path[0] == '/' || getcwd(folder, sizeof(folder)) == NULL)
+        return mem_text(path);
+    return mem_format("%s/%s", folder, path);
+}
+
 void register_render(const struct registering *registering, struct strbuf *out)
 {
     const struct options *options = registering->options;
+    OWNED_TEXT char *ca_file = absolute(options_text(options, "tls-ca-file"));
+    OWNED_TEXT char *cert_file = absolute(options_text(options, "tls-cert-file"));
+    OWNED_TEXT char *key_file = absolute(options_text(options, "tls-key-file"));
     struct config_entry entry = {
         .name = options_text(options, "description"), .url = options_text(options, "url"),
         .token = registering->runner_token != NULL ? registering->runner_token : "trial",
         .executor = options_text(options, "executor"), .id = registering->id,
         .token_obtained_at = registering->obtained_at[0] != '\0' ? registering->obtained_at : NULL,
         .token_expires_at = registering->expires_at,
-        .tls_ca_file = options_text(options, "tls-ca-file"), .tls_cert_file = options_text(options, "tls-cert-file"),
-        .tls_key_file = options_text(options, "tls-key-file"),
+        .tls_ca_file = ca_file, .tls_cert_file = cert_file, .tls_key_file = key_file,
         .kubernetes_namespace = options_text(options, "kubernetes-namespace"),
         .service_account = options_text(options, "kubernetes-service-account"),
         .environment = options_list(options, "env"), .docker_volumes = options_list(options, "docker-volumes"),

@@ -97,12 +97,10 @@ static int print_pod(const struct rendering *rendering, const struct options *op
         input.ns = "default";
     if (pod_render(&input, &pod, error) < 0)
         return -1;
-    if (strcmp(options_text(options, "output"), "json") == 0) {
-        OWNED_TEXT char *printed = json_print_pretty(pod);
-        strbuf_format(&text, "%s\n", printed);
-    } else {
+    if (strcmp(options_text(options, "output"), "json") == 0)
+        screen_add_json(pod, &text);
+    else
         yaml_print(pod, &text);
-    }
     json_free(pod);
     return screen_print(&text) == 0 ? 0 : error_set(error, BLAME_SYSTEM, 0, "the Pod could not be printed");
 }

@@ -1,5 +1,7 @@
 #include "screen.h"
 
+#include "text/json.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,6 +78,18 @@ int screen_print(const struct strbuf *text)
     return 1;
 }
 
+void screen_add_json(const struct cJSON *tree, struct strbuf *out)
+{
+    char *printed = json_print_pretty(tree);
+    size_t length = strlen(printed);
+
+    while (length > 0 && printed[length - 1] == '\n')
+        length--;
+    strbuf_add(out, printed, length);
+    strbuf_add_char(out, '\n');
+    mem_wipe_free(printed, strlen(printed));
+}
+
 /* Switches the terminal's echo; false when stdin is none. */
 static bool echo(bool on)
 {
@@ -103,10 +117,10 @@ char *screen_ask(const char *question, const char *otherwise, bool hidden)
     fflush(stderr);
     bool silent = hidden && echo(false);
     length = getline(&line, &size, stdin);
-    if (silent) {
+    if (silent)
         echo(true);
-        fputc('\n', stderr);
-    }
+    if (silent || !isatty(STDIN_FILENO))
+        fputc('\n', stderr); /* nobody's return key has ended the line */
     while (length > 0 && strchr(" \t\r\n", line[length - 1]) != NULL)
         line[--length] = '\0';
     if (length >= 0)

@@ -71,10 +71,8 @@ static int print_verdicts(const struct targets *targets, const enum verdict *ver
             strbuf_format(&text, "%-12s %-9s  %s  %s\n", verdict_names[verdicts[i]], target->short_token, target->name,
                           target->url);
     }
-    if (as_json) {
-        OWNED_TEXT char *printed = json_print_pretty(list);
-        strbuf_format(&text, "%s\n", printed);
-    }
+    if (as_json)
+        screen_add_json(list, &text);
     return screen_print(&text);
 }
 

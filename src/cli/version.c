@@ -22,8 +22,7 @@ static int version_run(struct options *options)
     json_set_text(tree, "revision", DATAOPS_REVISION);
     json_set_text(tree, "platform", "linux");
     if (strcmp(form, "json") == 0) {
-        OWNED_TEXT char *printed = json_print_pretty(tree);
-        strbuf_format(&text, "%s\n", printed);
+        screen_add_json(tree, &text);
     } else if (strcmp(form, "yaml") == 0) {
         yaml_print(tree, &text);
     } else {

@@ -5,6 +5,7 @@
 #include "schema.h"
 #include "text/duration.h"
 #include "text/json.h"
+#include "text/quote.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -64,6 +65,26 @@ static bool same_key(const char *flag, const char *key)
     return *flag == *key;
 }
 
+/* "unknown option --kubernetes-cpu-limt; did you mean --kubernetes-cpu-limit?" */
+static void unknown_setting(const char *flag, struct error *error)
+{
+    const char *names[128];
+    size_t count = 0;
+    OWNED_TEXT char *key = mem_text(flag);
+
+    for (char *c = key; *c != '\0'; c++)
+        *c = *c == '-' ? '_' : *c;
+    for (; count < schema_kubernetes.count && count < COUNT_OF(names); count++)
+        names[count] = schema_kubernetes.keys[count].name;
+    OWNED_TEXT char *near = mem_text(quote_nearest(key, names, count));
+    for (char *c = near; c != NULL && *c != '\0'; c++)
+        *c = *c == '_' ? '-' : *c;
+    if (near != NULL)
+        error_set(error, BLAME_INPUT, 0, "unknown option --kubernetes-%.80s; did you mean --kubernetes-%s?", flag, near);
+    else
+        error_set(error, BLAME_INPUT, 0, "unknown option --kubernetes-%.80s", flag);
+}
+
 static const struct schema_key *setting_key(const struct config_setting *setting, struct error *error)
 {
     const struct schema_key *key = NULL;
@@ -72,7 +93,7 @@ static const struct schema_key *setting_key(const struct config_setting *setting
         if (same_key(setting->name, schema_kubernetes.keys[i].name))
             key = &schema_kubernetes.keys[i];
     if (key == NULL)
-        error_set(error, BLAME_INPUT, 0, "unknown option --kubernetes-%.80s", setting->name);
+        unknown_setting(setting->name, error);
     else if (key->kind == KEY_SECTION)
         error_set(error, BLAME_INPUT, 0, "--kubernetes-%s has no form as a flag: write it into the file", setting->name);
     else if (key->kind == KEY_LATER)

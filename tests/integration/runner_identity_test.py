@@ -96,7 +96,7 @@ class TestRegister:
         before = since(dataops)
         dataops.fault("/api/v4/runners$", method="POST", status=410, text='{"message":"410 Gone"}')
         done, config = registered()
-        assert done.code == 1
+        assert done.code == 4
         assert "registration tokens" in done.err and "disabled" in done.err
         assert len(dataops.requests("POST", "/api/v4/runners$", before)) == 1
         assert not config.exists()
@@ -104,7 +104,7 @@ class TestRegister:
     def test_an_unknown_token_is_named(self, dataops, programs, tmp_path):
         line = command.register_line(dataops.info["url"], "GR1348941unknown", "x")
         done = command.run(*line, "--config", str(tmp_path / "c.toml"), "--tls-ca-file", dataops.info["ca_path"])
-        assert done.code == 1
+        assert done.code == 4
         assert "403" in done.err or "token" in done.err.lower()
         assert "GR1348941unknown" not in done.all
 
@@ -225,7 +225,7 @@ class TestVerifyAndList:
         runner_id = next(r["id"] for r in dataops.runners() if r["description"] == "alive")
         dataops.call("DELETE", f"runners/{runner_id}")
         done = command.run("verify", "--config", str(config))
-        assert done.code == 1
+        assert done.code == 4
         assert "alive" in done.all and "removed" in done.all
 
     def test_list_shortens_tokens(self, registered):
