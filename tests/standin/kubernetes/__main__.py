@@ -74,6 +74,7 @@ def parse_arguments(argv):
             ("teardown-seconds", "from the last container's end to the object's"),
             ("bookmark-seconds", "between bookmarks of a watch"),
             ("rotate-check-seconds", "between looks at log sizes"),
+            ("usage-check-seconds", "between looks at the sizes of emptyDir volumes"),
             ("collect-seconds", "until the garbage collector acts")):
         default = getattr(defaults, flag.replace("-", "_"))
         add("--" + flag, type=float, default=default, help=f"{text} (default {default})")
@@ -88,7 +89,7 @@ def make_settings(arguments):
     settings = Settings(namespace=(arguments.namespace or ["default"])[0])
     for key in ("helper_bin", "hide", "relist_seconds", "schedule_seconds",
                 "mount_seconds", "teardown_seconds", "bookmark_seconds",
-                "rotate_check_seconds", "collect_seconds"):
+                "rotate_check_seconds", "collect_seconds", "usage_check_seconds"):
         setattr(settings, key, getattr(arguments, key))
     settings.overlay, settings.pids_limit = not arguments.no_overlay, arguments.pids_limit
     if arguments.helper_image:

@@ -12,7 +12,7 @@ import time
 
 from aiohttp import web
 
-from . import errors, fields, log, objects, patch, selectors
+from . import discovery, errors, fields, log, objects, patch, selectors
 from .sinks import BodySink, WebSocketSink
 from .store import RESOURCES, encode
 from .watch import Watch, check_handshake
@@ -196,6 +196,9 @@ class Api:
             return self._open_path(request)
         if not info["parsed"]:
             self._authorize_path(account, request)
+            document = discovery.answer(request.path)
+            if document and request.method == "GET":
+                return self.json(request, document)
             raise errors.ApiError(404, "NotFound",
                                   "the server could not find the requested resource")
         full = info["resource"]

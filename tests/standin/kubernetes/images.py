@@ -5,14 +5,19 @@ A table says otherwise for names that match its patterns (the last match wins):
 
     [{"name": "registry.test/busybox*", "root": "/srv/roots/busybox", "user": "1000",
       "env": ["PATH=/bin"], "entrypoint": [], "cmd": ["sh"], "workdir": "/",
-      "pull_s": 1.5, "error": "manifest unknown", "present": false}]
+      "pull_s": 1.5, "error": "manifest unknown", "present": false,
+      "login": "user:password", "hide": ["/srv"]}]
 
 `error` makes the pull fail with that text; a name under `absent/` always fails.
-`pull_s` is how long a pull takes; `present` images need no pull unless asked Always.
+`pull_s` is how long a pull takes; `present` images need no pull unless asked Always;
+with `login` the pull needs that from the pod's imagePullSecrets, under the registry's
+name; `hide` names folders of the root that are empty in the container.
 """
 
 import asyncio
+import base64
 import fnmatch
+import json
 import os
 import re
 import shutil
@@ -23,7 +28,7 @@ from . import mounts
 
 DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 TABLE_KEYS = {"name", "root", "user", "env", "entrypoint", "cmd", "workdir", "pull_s",
-              "error", "present", "hide"}
+              "error", "present", "hide", "login"}
 # Folders of the machine that no image has: they are empty in a container.
 HIDDEN = {"/tmp": 0o1777, "/var/tmp": 0o1777, "/run": 0o755, "/root": 0o700,
           "/home": 0o755, "/mnt": 0o755, "/media": 0o755}
@@ -57,11 +62,38 @@ class Image:
     pull_s: float = 0.0
     error: str = ""
     present: bool = False
+    login: str = ""
     hide: list = field(default_factory=list)
 
 
 def is_absent(name):
     return "absent" in name.split("/")[:-1]
+
+
+def registry_of(name):
+    """The registry that an image name means; Docker Hub without one."""
+    first = name.split("/")[0]
+    if "/" in name and ("." in first or ":" in first or first == "localhost"):
+        return first
+    return "docker.io"
+
+
+def registry_credentials(secret):
+    """registry -> (user, password) of a Secret of type dockerconfigjson."""
+    found = {}
+    try:
+        text = base64.b64decode(secret["data"][".dockerconfigjson"])
+        for where, entry in (json.loads(text).get("auths") or {}).items():
+            host = where.split("://")[-1].split("/")[0]
+            host = "docker.io" if host == "index.docker.io" else host
+            if entry.get("auth"):
+                user, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
+                found[host] = (user, password)
+            else:
+                found[host] = (entry.get("username", ""), entry.get("password", ""))
+    except (KeyError, ValueError, AttributeError):
+        return {}
+    return found
 
 
 class Images:
@@ -90,7 +122,7 @@ class Images:
                 f'"{name}": {name}: not found')
         return image
 
-    async def ensure(self, name, policy, on_pulling):
+    async def ensure(self, name, policy, credentials, on_pulling):
         """(image, whether it was pulled now). Raises PullError."""
         if not _REFERENCE.match(name):
             raise PullError(f'Failed to apply default image tag "{name}": couldn\'t parse '
@@ -111,6 +143,11 @@ class Images:
             image = self.find(name)
         if image.error:
             raise PullError(image.error)
+        if image.login and ":".join(credentials.get(registry_of(name), ())) != image.login:
+            raise PullError(
+                f'failed to pull and unpack image "{name}": failed to resolve reference '
+                f'"{name}": pull access denied, repository does not exist or may require '
+                "authorization: server message: insufficient_scope: authorization failed")
         if not Path(image.root).is_dir():
             raise PullError(f"root folder {image.root} of image {name} does not exist")
         self.pulled.add(name)

@@ -61,7 +61,8 @@ class Kubelet:
         return "".join(f"{a}\t{n}\n" for n, a in self.settings.hosts.items())
 
     def start(self):
-        for work in (self._relist_forever(), self._rotate_forever()):
+        for work in (self._relist_forever(), self._rotate_forever(),
+                     self._measure_forever()):
             self._spawn(work)
 
     def _spawn(self, work):
@@ -281,6 +282,18 @@ class Kubelet:
                         instance.log.rename_away()
                         await asyncio.sleep(0.002)
                         instance.log.reopen()
+
+    async def _measure_forever(self):
+        """Evict pods whose emptyDir grew over its limit; it is no ENOSPC."""
+        while True:
+            await asyncio.sleep(self.settings.usage_check_seconds)
+            for worker in list(self.workers.values()):
+                over = await asyncio.to_thread(worker.volumes.over_limit, worker.pod)
+                if over and not worker.reason:
+                    text = f'Usage of EmptyDir volume "{over[0]}" exceeds the limit ' \
+                           f'"{over[1]}". '
+                    self.event(worker.pod, "Warning", "Evicted", text)
+                    worker.evict("Evicted", text, grace=1)
 
     # ---- events ---------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 import re
 
-from . import errors
+from . import errors, podsecurity
 
 _DNS_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
 _ENV_NAME = re.compile(r"^[ -<>-~]+$")
@@ -335,6 +335,9 @@ def admit_pod(server, pod, info):
         raise errors.forbidden(
             "pods", name, "pod rejected: RuntimeClass "
             f'"{spec["runtimeClassName"]}" not found')
+    refusal = podsecurity.violation(pod, server.store.get("namespaces", None, namespace))
+    if refusal:
+        raise errors.forbidden("pods", name, refusal)
     if spec.get("automountServiceAccountToken",
                 account.get("automountServiceAccountToken", True)):
         _mount_token(pod)

@@ -24,6 +24,7 @@ class Settings:
     bookmark_seconds: float = 60.0
     rotate_check_seconds: float = 10.0
     collect_seconds: float = 0.3
+    usage_check_seconds: float = 10.0
     # sizes
     pids_limit: int = 0
     log_bytes: int = 10 * 1024 * 1024

@@ -69,6 +69,17 @@ def _same(current, payload):
                for path, (data, _) in payload.files.items())
 
 
+def disk_usage(folder):
+    total = 0
+    for place, _, files in os.walk(folder):
+        for name in files:
+            try:
+                total += os.lstat(os.path.join(place, name)).st_blocks * 512
+            except OSError:
+                continue
+    return total
+
+
 def field_value(pod, path, node):
     """The value of a downward API field as text."""
     meta, spec = pod["metadata"], pod["spec"]
@@ -153,6 +164,17 @@ class PodVolumes:
             os.chown(target, -1, self._group)
             target.chmod((target.stat().st_mode & 0o7777) | 0o2770)
         return target
+
+    def over_limit(self, pod):
+        """(name, limit) of a disk emptyDir that grew over its limit, or None."""
+        for volume in pod["spec"].get("volumes") or []:
+            source = volume.get("emptyDir")
+            if source and source.get("sizeLimit") and source.get("medium") != "Memory" \
+                    and volume["name"] in self.paths:
+                used = disk_usage(self.paths[volume["name"]][0])
+                if used > quantity(source["sizeLimit"]):
+                    return volume["name"], source["sizeLimit"]
+        return None
 
     def _host_path(self, source):
         path, kind = Path(source["path"]), source.get("type") or ""

@@ -17,7 +17,7 @@ from .container import (ConfigError, Process, StartError, bubblewrap_command,
                         enter_command, identity_of)
 from .crilog import ContainerLog
 from .environment import container_command, container_environment
-from .images import PullError, Root
+from .images import PullError, Root, registry_credentials
 from .podrules import quantity
 from .volumes import MountError, PodVolumes
 
@@ -87,6 +87,7 @@ class PodWorker:
         self.ready_to_start = False
         self.forced_phase = self.reason = self.message = ""
         self.reason_now = False
+        self.eviction_grace = None
         self.extra_conditions = []
         self.grace = None          # set when the pod is being deleted
         self.gone = False          # its object is no more
@@ -188,8 +189,9 @@ class PodWorker:
             self.message = "Pod was active on the node longer than the specified deadline"
         return self.gone or self.grace is not None or bool(self.reason)
 
-    def evict(self, reason, message, condition=None):
+    def evict(self, reason, message, condition=None, grace=None):
         """End the pod for a reason of the node: Failed, with this reason."""
+        self.eviction_grace = grace
         self.forced_phase, self.reason, self.message = "Failed", reason, message
         if condition:
             self.extra_conditions.append({
@@ -305,7 +307,7 @@ class PodWorker:
         name = instance.spec["image"]
         begun = time.monotonic()
         image, pulled = await self.server.images.ensure(
-            name, instance.spec["imagePullPolicy"],
+            name, instance.spec["imagePullPolicy"], self._credentials(),
             lambda: self.node.event(self.pod, "Normal", "Pulling",
                                     f'Pulling image "{name}"', self._path(instance)))
         took = f"{(time.monotonic() - begun) * 1000:.0f}ms"
@@ -315,6 +317,20 @@ class PodWorker:
         self.node.event(self.pod, "Normal", "Pulled", text, self._path(instance))
         instance.image_id = f"docker.io/standin@sha256:{name.encode().hex():0<64.64}"
         return image
+
+    def _credentials(self):
+        """registry -> (user, password) of the pull Secrets; a missing one is an event."""
+        found = {}
+        for reference in self.pod["spec"].get("imagePullSecrets") or []:
+            secret = self.server.store.find("secrets", self.namespace, reference["name"])
+            if secret is None:
+                self.node.event(
+                    self.pod, "Warning", "FailedToRetrieveImagePullSecret",
+                    f"Unable to retrieve some image pull secrets ({reference['name']}); "
+                    "attempting to pull the image may not succeed.")
+            else:
+                found |= registry_credentials(secret)
+        return found
 
     def _pull_failed(self, instance, error):
         instance.waiting = (error.reason, str(error))
@@ -495,7 +511,7 @@ class PodWorker:
                 continue
 
     async def _terminate(self):
-        grace = self.grace
+        grace = self.eviction_grace if self.grace is None else self.grace
         if grace is None:
             grace = self.pod["spec"]["terminationGracePeriodSeconds"]
         await self._kill_all(grace)
