@@ -40,7 +40,7 @@ def load_job(tags: list[str], build_id: int) -> dict:
     return {
         "name": "load", "stage": "load", "tags": tags, "project": "acme/orders", "needs": [build_id],
         "variables": {"API_KEY": {"value": API_KEY, "masked": True}},
-        "script": ["cat out/orders.csv", "cat /secrets/vault.yml", "echo \"the key is $API_KEY\"", BAR, "printf 'loaded\\n'"],
+        "script": ["cat out/orders.csv", "echo \"the vault has $(grep -c : /secrets/vault.yml) lines\"", "cat /secrets/vault.yml", "echo \"the key is $API_KEY\"", BAR, "printf 'loaded\\n'"],
     }
 
 
@@ -61,7 +61,7 @@ def check_pair(build: dict, build_log: bytes, load: dict, load_log: bytes, entri
         (b"the build was a success" in build_log, "after_script did not run"),
         ("out/orders.csv" in entries, "the artifact holds no out/orders.csv"),
         (b"1,10" in load_log, "the second job did not get the first one's file"),
-        (b"SNOWFLAKE" in load_log, "the vault was not readable at /secrets/vault.yml"),
+        (b"the vault has 3 lines" in load_log, "the vault was not readable at /secrets/vault.yml"),
         (b"[MASKED]" in load_log, "nothing was masked"),
         (API_KEY.encode() not in load_log, "the masked variable shows in the log"),
         (b"correct-horse" not in load_log, "a vault value shows in the log"),

@@ -201,7 +201,7 @@ class Demo:
 
         where = runners.get(view["runner_id"], {}).get("description", "-")
         requests = sum(1 for r in self.place.requests(NAMESPACE) if re.match(rf"job-[0-9a-f]{{6}}-{view['id']}-\d+$", r["name"]))
-        asked = str(requests + 2) if requests else "-"  # and the two creates, which name nothing in their path
+        asked = str(requests) if requests else "-"
         return [str(view["id"]), view["name"], view["state"], where, span("pending", "picked"), span("picked", "first_byte"),
                 phases.get("get_sources", "-"), phases.get("step_script", "-"), phases.get("upload_artifacts_on_success", "-"),
                 span("picked", "finished"), asked]
