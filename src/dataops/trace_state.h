@@ -1,0 +1,71 @@
+/* What trace.c (bytes, pacing, touches) and report.c (the final state) share. One request at a time goes out for a job. */
+#ifndef SRC_DATAOPS_TRACE_STATE_H
+#define SRC_DATAOPS_TRACE_STATE_H
+
+#include "dataops/trace.h"
+
+struct timer;
+
+enum trace_phase { TRACE_LIVE, TRACE_FINAL, TRACE_OVER };
+
+struct trace {
+    struct dataops *dataops;
+    struct loop *loop;
+    uint64_t job_id;
+    char *job_token;
+    char **reasons;
+    size_t reason_count;
+    bool debug_trace;
+    bool position_known;       /* false after an adoption until the first answer to a PATCH */
+    struct trace_events events;
+    void *owner;
+    enum trace_phase phase;
+    struct dataops_call *call; /* the one that is open, or NULL */
+    struct timer *timer;
+    uint64_t timer_due_ms;
+
+    /* bytes: [position, position + flight) and behind it buffer; the reader goes on at wanted. When wanted is below position DataOps
+     * has bytes that the reader has not shown yet; both buffers are empty then. */
+    uint64_t position, wanted;
+    struct strbuf flight;      /* what the open or next PATCH carries: it must not move while it is sent */
+    struct strbuf buffer;
+    uint64_t crc_at;           /* crc covers [0, crc_at); it never goes back, so no byte counts twice */
+    uint32_t crc;
+    bool refused;              /* trace_put took less than it was given */
+
+    /* pacing */
+    uint64_t interval_ms, patched_ms, told_ms, pending_since_ms, retry_ms;
+    bool has_patched;
+    unsigned failures, refusals;
+
+    bool told_cancel, aborted;
+    void (*accepted)(void *owner, bool go, bool canceling);
+
+    /* the final state */
+    bool success, gave_up_bytes;
+    enum reason reason;
+    int exit_code;
+    unsigned rounds, rounds_most;
+    uint64_t end_at, final_since_ms;
+    struct error final_error;
+};
+
+size_t trace_pending(const struct trace *trace);
+/* Arms the timer for whatever is due next. */
+void trace_schedule(struct trace *trace);
+/* Sends the next PATCH; something is pending and no call is open. */
+void trace_send(struct trace *trace);
+/* DataOps' position is another one than we thought; true when the reader has to read again. */
+bool trace_reposition(struct trace *trace, uint64_t position);
+void trace_drop_bytes(struct trace *trace);
+/* Takes interval and Job-Status from an answer; tells the owner about a cancel. True when the job is over at DataOps. */
+bool trace_note(struct trace *trace, const struct dataops_answer *answer);
+void trace_timer(struct trace *trace, uint64_t delay_ms, void (*due)(void *owner));
+
+/* report.c: next step to the final state; a PATCH in that phase ended (accepted, or failed with error). */
+void report_step(struct trace *trace);
+void report_failed(struct trace *trace, const struct error *error);
+/* Ends everything; reported is called in a later turn, with what was noted in final_error. */
+void report_over(struct trace *trace);
+
+#endif
