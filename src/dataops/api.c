@@ -49,7 +49,7 @@ struct dataops *dataops_new(struct loop *loop, struct http *http, const struct d
     dataops->executor = mem_text(place->executor);
     dataops->shell = mem_text(place->shell);
     dataops->version = mem_text(place->version ? place->version : DATAOPS_VERSION);
-    dataops->revision = mem_text(place->revision ? place->revision : DATAOPS_REVISION);
+    dataops->revision = mem_text(place->revision ? place->revision : "unknown");
     dataops->user_agent =
         mem_format("dataops-runner %s (%s; linux/amd64)", dataops->version, dataops->revision);
     tls_copy(&dataops->tls, &place->tls);
