@@ -127,15 +127,18 @@ static struct http_tls tls_of(const struct kube *kube)
                               .ca_key = access->ca_key };
 }
 
-struct ws_stream *kube_ws_open(struct kube *kube, const char *path, const char *protocol, const struct ws_events *events,
-                               void *owner)
+struct ws_stream *kube_ws_open(struct kube *kube, const char *path, const char *protocol, uint64_t open_timeout_ms,
+                               const struct ws_events *events, void *owner)
 {
     kube_reload(kube);
     OWNED_TEXT char *url = mem_format("%s%s", kube->access.server, path);
     struct http_tls tls = tls_of(kube);
-    struct ws_request request = {
-        .url = url, .protocol = protocol, .bearer = kube->access.token, .tls = &tls, .user_agent = kube->user_agent
-    };
+    struct ws_request request = { .url = url,
+                                  .protocol = protocol,
+                                  .bearer = kube->access.token,
+                                  .tls = &tls,
+                                  .user_agent = kube->user_agent,
+                                  .open_timeout_ms = open_timeout_ms };
     return ws_open(kube->ws, &request, events, owner);
 }
 
