@@ -10,9 +10,9 @@
 #include <strings.h>
 #include <time.h>
 
-#define WAIT_MOST_MS     (15u * 60u * 1000u) /* a server that asks for more is asked again after that */
-#define INTERVAL_MOST_S  900u
-#define WORDS_MOST       200u
+#define WAIT_MOST_MS    (15u * 60u * 1000u) /* a server that asks for more is asked again after that */
+#define INTERVAL_MOST_S 900u
+#define WORDS_MOST      200u
 
 bool answer_is_json(const struct http_reply *reply)
 {
@@ -56,11 +56,20 @@ static const char *meaning_of(int status)
         int status;
         const char *meaning;
     } known[] = {
-        { 400, "bad request" },      { 401, "unauthorized" },          { 403, "forbidden" },
-        { 404, "not found" },        { 409, "conflict" },              { 410, "registration tokens are disabled" },
-        { 413, "too large" },        { 416, "another range is next" }, { 422, "the runner belongs to nothing any more" },
-        { 429, "too many requests" }, { 500, "internal server error" }, { 502, "bad gateway" },
-        { 503, "unavailable" },      { 504, "gateway time-out" },
+        { 400, "bad request" },
+        { 401, "unauthorized" },
+        { 403, "forbidden" },
+        { 404, "not found" },
+        { 409, "conflict" },
+        { 410, "registration tokens are disabled" },
+        { 413, "too large" },
+        { 416, "another range is next" },
+        { 422, "the runner belongs to nothing any more" },
+        { 429, "too many requests" },
+        { 500, "internal server error" },
+        { 502, "bad gateway" },
+        { 503, "unavailable" },
+        { 504, "gateway time-out" },
     };
 
     for (size_t i = 0; i < COUNT_OF(known); i++) {

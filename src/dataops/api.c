@@ -11,9 +11,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TIMEOUT_MS       60000u
-#define POLL_ANSWER_MS   70000u  /* a held-open poll answers after a minute at most */
-#define POLL_MS          130000u /* and its payload may have 16 MiB */
+#define TIMEOUT_MS     60000u
+#define POLL_ANSWER_MS 70000u  /* a held-open poll answers after a minute at most */
+#define POLL_MS        130000u /* and its payload may have 16 MiB */
 
 /* --- the place --- */
 
@@ -32,7 +32,8 @@ static void tls_copy(struct http_tls *tls, const struct http_tls *from)
     tls->ca_key = mem_text(from->ca_key ? from->ca_key : "tls-ca-file");
 }
 
-struct dataops *dataops_new(struct loop *loop, struct http *http, const struct dataops_place *place, struct error *error)
+struct dataops *dataops_new(struct loop *loop, struct http *http, const struct dataops_place *place,
+                            struct error *error)
 {
     char *api_root = url_api_root(place->url, error);
 
@@ -50,8 +51,7 @@ struct dataops *dataops_new(struct loop *loop, struct http *http, const struct d
     dataops->shell = mem_text(place->shell);
     dataops->version = mem_text(place->version ? place->version : DATAOPS_VERSION);
     dataops->revision = mem_text(place->revision ? place->revision : "unknown");
-    dataops->user_agent =
-        mem_format("dataops-runner %s (%s; linux/amd64)", dataops->version, dataops->revision);
+    dataops->user_agent = mem_format("dataops-runner %s (%s; linux/amd64)", dataops->version, dataops->revision);
     tls_copy(&dataops->tls, &place->tls);
     list_init(&dataops->calls);
     return dataops;
@@ -197,8 +197,8 @@ struct dataops_call *dataops_request_job(struct dataops *dataops, dataops_done *
     return call_start(dataops, &call, done, owner);
 }
 
-struct dataops_call *dataops_update_job(struct dataops *dataops, const struct dataops_update *update, dataops_done *done,
-                                        void *owner)
+struct dataops_call *dataops_update_job(struct dataops *dataops, const struct dataops_update *update,
+                                        dataops_done *done, void *owner)
 {
     struct cJSON *body = json_object();
     char path[64], checksum[32];
@@ -230,9 +230,9 @@ struct dataops_call *dataops_update_job(struct dataops *dataops, const struct da
     return call_start(dataops, &call, done, owner);
 }
 
-struct dataops_call *dataops_patch_trace(struct dataops *dataops, uint64_t job_id, const char *job_token, uint64_t offset,
-                                         const char *bytes, size_t length, bool debug_trace, dataops_done *done,
-                                         void *owner)
+struct dataops_call *dataops_patch_trace(struct dataops *dataops, uint64_t job_id, const char *job_token,
+                                         uint64_t offset, const char *bytes, size_t length, bool debug_trace,
+                                         dataops_done *done, void *owner)
 {
     char path[96], range[64];
     OWNED_TEXT char *token = mem_format("Job-Token: %s", job_token);

@@ -1,5 +1,5 @@
-/* The retry layer below every call (runner-api.md section 0). A call lives until done was called; done is called from the turn in
- * which the last answer came, so what it belongs to may cancel other calls, not this one. */
+/* The retry layer below every call (runner-api.md section 0). A call lives until done was called; done is called from
+ * the turn in which the last answer came, so what it belongs to may cancel other calls, not this one. */
 #include "call.h"
 
 #include "base/backoff.h"
@@ -11,11 +11,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TRIES_MOST      5u
-#define WAIT_FIRST_MS   100u
-#define WAIT_LAST_MS    60000u
-#define HEADERS_COUNT   8u
-#define REQUEST_ID      32u
+#define TRIES_MOST    5u
+#define WAIT_FIRST_MS 100u
+#define WAIT_LAST_MS  60000u
+#define HEADERS_COUNT 8u
+#define REQUEST_ID    32u
 
 struct dataops_call {
     struct dataops *dataops;
@@ -25,10 +25,10 @@ struct dataops_call {
     struct http_call *http_call;
     struct timer *timer;
     struct backoff backoff;
-    char *url, *body;            /* body: JSON text or NULL */
+    char *url, *body; /* body: JSON text or NULL */
     size_t body_length;
     char *raw_headers[HEADERS_COUNT];
-    struct call_wish wish;       /* method, what, accepted are static; path, body and raw_headers are not used any more */
+    struct call_wish wish; /* method, what, accepted are static; path, body and raw_headers are not used any more */
 };
 
 static void call_free(struct dataops_call *call)
@@ -62,7 +62,8 @@ static bool is_old_yes(const struct http_reply *reply)
     return reply->body.length == 3 && memcmp(strbuf_text(&reply->body), "200", 3) == 0;
 }
 
-/* Judges a finished exchange. What came with an error is still handed on: a payload that was cut off may name its job. */
+/* Judges a finished exchange. What came with an error is still handed on: a payload that was cut off may name its job.
+ */
 static void judge(const struct dataops_call *call, const struct http_reply *reply, const struct error *error,
                   struct dataops_answer *answer)
 {
@@ -97,7 +98,9 @@ static void answered(void *owner, const struct http_reply *reply, const struct e
 {
     struct dataops_call *call = owner;
     struct dataops *dataops = call->dataops;
-    struct dataops_answer answer = { .status = reply->status, .reply = reply->status ? reply : NULL, .error = ERROR_NONE };
+    struct dataops_answer answer = { .status = reply->status,
+                                     .reply = reply->status ? reply : NULL,
+                                     .error = ERROR_NONE };
 
     call->http_call = NULL;
     if (error->blame == BLAME_NONE && is_retried(reply->status) && call->backoff.tries + 1 < TRIES_MOST) {

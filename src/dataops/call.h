@@ -12,8 +12,8 @@ struct dataops {
     struct loop *loop;
     struct http *http;
     char *api_root, *token, *system_id, *executor, *shell, *version, *revision, *user_agent;
-    char *last_update;           /* newest non-empty X-GitLab-Last-Update, or NULL */
-    struct http_tls tls;         /* own copies */
+    char *last_update;   /* newest non-empty X-GitLab-Last-Update, or NULL */
+    struct http_tls tls; /* own copies */
     struct list calls;
 };
 
@@ -21,14 +21,14 @@ enum call_kind { CALL_PLAIN, CALL_JSON, CALL_REQUEST_JOB };
 
 /* What to call. Texts are copied, raw is borrowed until done. */
 struct call_wish {
-    const char *method, *path;   /* path behind the API root, with the leading slash */
-    struct cJSON *body;          /* kept: freed by call_start; NULL none */
-    const char *raw;             /* a body that is no JSON, with raw_headers; NULL none */
+    const char *method, *path; /* path behind the API root, with the leading slash */
+    struct cJSON *body;        /* kept: freed by call_start; NULL none */
+    const char *raw;           /* a body that is no JSON, with raw_headers; NULL none */
     size_t raw_length;
     const char *const *raw_headers;
-    enum call_kind kind;         /* CALL_JSON: a 2xx answer must be JSON */
-    const char *what;            /* for people: "job request"; static */
-    const char *accepted;        /* statuses that are no error: "201 204"; static */
+    enum call_kind kind;  /* CALL_JSON: a 2xx answer must be JSON */
+    const char *what;     /* for people: "job request"; static */
+    const char *accepted; /* statuses that are no error: "201 204"; static */
     uint64_t timeout_ms, answer_timeout_ms;
     size_t body_most;
 };

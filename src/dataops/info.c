@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-/* True only where the thing is there: DataOps hands a job to whoever claims that it can do it, and fails the job otherwise. */
+/* True only where the thing is there: DataOps hands a job to whoever claims that it can do it, and fails the job
+ * otherwise. */
 static const struct {
     const char *name;
     bool is_there;

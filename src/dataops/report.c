@@ -1,15 +1,17 @@
-/* The first and the last word about a job (runner-api.md sections 2.4 and 6.1). The final state never goes out before the last byte. */
+/* The first and the last word about a job (runner-api.md sections 2.4 and 6.1). The final state never goes out before
+ * the last byte. */
 #include "trace_state.h"
 
 #include "io/loop.h"
 
 #include <string.h>
 
-#define INTERVAL_MS       3000u
-#define ROUND_FIRST_MS    1000u
-#define ROUND_MOST_MS     60000u
-#define READ_AGAIN_MS     60000u             /* how long the reader may be silent when DataOps wants bytes once more */
-#define ARCHIVE_MOST_MS   (15u * 60u * 1000u) /* 202 answers: the state is stored, DataOps only tidies up; it stops after 5 minutes */
+#define INTERVAL_MS    3000u
+#define ROUND_FIRST_MS 1000u
+#define ROUND_MOST_MS  60000u
+#define READ_AGAIN_MS  60000u /* how long the reader may be silent when DataOps wants bytes once more */
+#define ARCHIVE_MOST_MS                                                                                                \
+    (15u * 60u * 1000u) /* 202 answers: the state is stored, DataOps only tidies up; it stops after 5 minutes */
 
 /* --- the first word --- */
 
@@ -25,8 +27,8 @@ static void accepted(void *owner, const struct dataops_answer *answer)
         trace->interval_ms = interval_ms;
     trace->told_ms = loop_now_ms(trace->loop);
     /* the owner hears about these from the callback below */
-    trace->aborted = answer->status == 403 || answer->status == 404 || remote == JOB_REMOTE_CANCELED ||
-                     remote == JOB_REMOTE_FAILED;
+    trace->aborted =
+        answer->status == 403 || answer->status == 404 || remote == JOB_REMOTE_CANCELED || remote == JOB_REMOTE_FAILED;
     trace->told_cancel = trace->aborted || canceling;
     trace_schedule(trace);
     trace->accepted(trace->owner, !trace->aborted && !canceling, canceling);
@@ -125,8 +127,7 @@ static void send_final(struct trace *trace)
         .job_id = trace->job_id,
         .job_token = trace->job_token,
         .state = trace->success ? "success" : "failed",
-        .failure_reason =
-            trace->success ? "" : reason_sent(trace->reason, trace->reasons, trace->reason_count),
+        .failure_reason = trace->success ? "" : reason_sent(trace->reason, trace->reasons, trace->reason_count),
         .exit_code = trace->success ? 0 : trace->exit_code,
         .with_output = trace->crc_at == trace->position, /* not when the reader never showed what DataOps has */
         .crc = trace->crc,

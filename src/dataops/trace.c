@@ -1,5 +1,6 @@
-/* The job log at DataOps (runner-api.md section 5). The first bytes after a pause go out after a short gathering time, the next at the
- * interval that DataOps asks for; a whole PATCH of 1 MiB does not wait for it, because the bytes behind it could not be taken. */
+/* The job log at DataOps (runner-api.md section 5). The first bytes after a pause go out after a short gathering time,
+ * the next at the interval that DataOps asks for; a whole PATCH of 1 MiB does not wait for it, because the bytes behind
+ * it could not be taken. */
 #include "trace_state.h"
 
 #include "io/loop.h"
@@ -9,14 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PATCH_MOST        (1u * MIB)
-#define RESUME_PIECE      4096u    /* of the PATCH that finds out where DataOps is: it is most likely thrown away */
-#define GATHER_MS         20u
-#define FULL_GAP_MS       500u     /* between PATCHes of 1 MiB: DataOps allows 200 calls a minute */
-#define INTERVAL_MS       3000u
-#define TOUCH_MS          30000u
-#define RETRY_MS          1000u
-#define REFUSALS_MOST     3u       /* 416 in a row that are answered at once */
+#define PATCH_MOST    (1u * MIB)
+#define RESUME_PIECE  4096u /* of the PATCH that finds out where DataOps is: it is most likely thrown away */
+#define GATHER_MS     20u
+#define FULL_GAP_MS   500u /* between PATCHes of 1 MiB: DataOps allows 200 calls a minute */
+#define INTERVAL_MS   3000u
+#define TOUCH_MS      30000u
+#define RETRY_MS      1000u
+#define REFUSALS_MOST 3u /* 416 in a row that are answered at once */
 
 size_t trace_pending(const struct trace *trace)
 {

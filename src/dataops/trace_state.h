@@ -1,4 +1,5 @@
-/* What trace.c (bytes, pacing, touches) and report.c (the final state) share. One request at a time goes out for a job. */
+/* What trace.c (bytes, pacing, touches) and report.c (the final state) share. One request at a time goes out for a job.
+ */
 #ifndef SRC_DATAOPS_TRACE_STATE_H
 #define SRC_DATAOPS_TRACE_STATE_H
 
@@ -16,7 +17,7 @@ struct trace {
     char **reasons;
     size_t reason_count;
     bool debug_trace;
-    bool position_known;       /* false after an adoption until the first answer to a PATCH */
+    bool position_known; /* false after an adoption until the first answer to a PATCH */
     struct trace_events events;
     void *owner;
     enum trace_phase phase;
@@ -24,14 +25,14 @@ struct trace {
     struct timer *timer;
     uint64_t timer_due_ms;
 
-    /* bytes: [position, position + flight) and behind it buffer; the reader goes on at wanted. When wanted is below position DataOps
-     * has bytes that the reader has not shown yet; both buffers are empty then. */
+    /* bytes: [position, position + flight) and behind it buffer; the reader goes on at wanted. When wanted is below
+     * position DataOps has bytes that the reader has not shown yet; both buffers are empty then. */
     uint64_t position, wanted;
-    struct strbuf flight;      /* what the open or next PATCH carries: it must not move while it is sent */
+    struct strbuf flight; /* what the open or next PATCH carries: it must not move while it is sent */
     struct strbuf buffer;
-    uint64_t crc_at;           /* crc covers [0, crc_at); it never goes back, so no byte counts twice */
+    uint64_t crc_at; /* crc covers [0, crc_at); it never goes back, so no byte counts twice */
     uint32_t crc;
-    bool refused;              /* trace_put took less than it was given */
+    bool refused; /* trace_put took less than it was given */
 
     /* pacing */
     uint64_t interval_ms, patched_ms, told_ms, pending_since_ms, retry_ms;
@@ -58,7 +59,8 @@ void trace_send(struct trace *trace);
 /* DataOps' position is another one than we thought; true when the reader has to read again. */
 bool trace_reposition(struct trace *trace, uint64_t position);
 void trace_drop_bytes(struct trace *trace);
-/* Takes interval and Job-Status from an answer; tells the owner about a cancel. True when the job is over at DataOps. */
+/* Takes interval and Job-Status from an answer; tells the owner about a cancel. True when the job is over at DataOps.
+ */
 bool trace_note(struct trace *trace, const struct dataops_answer *answer);
 void trace_timer(struct trace *trace, uint64_t delay_ms, void (*due)(void *owner));
 

@@ -6,10 +6,10 @@
 #include <limits.h>
 #include <string.h>
 
-#define TIMEOUT_S       7200          /* the stock runner's, when the payload has none */
-#define TIMEOUT_MOST_S  (30 * 86400)  /* what activeDeadlineSeconds and our timers take without thought */
-#define KEY_MOST        1024u
-#define TOKEN_MOST      8192u
+#define TIMEOUT_S      7200         /* the stock runner's, when the payload has none */
+#define TIMEOUT_MOST_S (30 * 86400) /* what activeDeadlineSeconds and our timers take without thought */
+#define KEY_MOST       1024u
+#define TOKEN_MOST     8192u
 
 bool payload_is_token(const char *text)
 {
@@ -245,10 +245,10 @@ void job_free(struct job *job)
     if (!job)
         return;
     free_lists(job);
-    char *texts[] = { job->token,    job->name, job->stage,    job->project_name,
-                      job->repo_url, job->ref,  job->ref_type, job->project_full_path,
-                      job->sha,      job->before_sha,          job->object_format,
-                      job->image.name, job->image.user,        job->unsupported };
+    char *texts[] = { job->token,      job->name,       job->stage,         job->project_name,
+                      job->repo_url,   job->ref,        job->ref_type,      job->project_full_path,
+                      job->sha,        job->before_sha, job->object_format, job->image.name,
+                      job->image.user, job->unsupported };
     for (size_t i = 0; i < COUNT_OF(texts); i++)
         mem_free(texts[i]);
     texts_free(job->refspecs, job->refspec_count);

@@ -15,7 +15,8 @@ static void refuse(struct job *job, const char *what, const char *asks_for, cons
     if (job->unsupported)
         return;
     quote_for_people(detail, NAME_SHOWN, &shown);
-    job->unsupported = mem_format("%s not supported yet by this runner (job %s%s)", what, asks_for, strbuf_text(&shown));
+    job->unsupported =
+        mem_format("%s not supported yet by this runner (job %s%s)", what, asks_for, strbuf_text(&shown));
 }
 
 static void read_services(struct read *read, const struct cJSON *tree, struct job *job)

@@ -1,14 +1,14 @@
-/* Finding id and token in a payload that cannot be parsed: cut off, over the ceiling, or wrong somewhere behind them. Walks the
- * bytes once, keeps nothing, and stops as soon as both were seen. */
+/* Finding id and token in a payload that cannot be parsed: cut off, over the ceiling, or wrong somewhere behind them.
+ * Walks the bytes once, keeps nothing, and stops as soon as both were seen. */
 #include "job/payload.h"
 
 #include "payload.h"
 
 #include <string.h>
 
-#define PEEK_MOST   (1u * MIB) /* id and token stand first; what comes later is not worth a walk */
-#define TEXT_MOST   8192u
-#define DEPTH_MOST  200
+#define PEEK_MOST  (1u * MIB) /* id and token stand first; what comes later is not worth a walk */
+#define TEXT_MOST  8192u
+#define DEPTH_MOST 200
 
 struct peek {
     const char *at, *end;
@@ -34,7 +34,8 @@ static bool take(struct peek *peek, char c)
     return true;
 }
 
-/* Reads a string; -1 when there is none or it does not end. What is escaped other than \/ \" and \\ makes it unusable: "". */
+/* Reads a string; -1 when there is none or it does not end. What is escaped other than \/ \" and \\ makes it unusable:
+ * "". */
 static int read_string(struct peek *peek, char *out, size_t size)
 {
     size_t length = 0;
@@ -104,10 +105,22 @@ static int skip_value(struct peek *peek)
     }
 }
 
+/* Reads the value of a member into id or token when it is one of the two; peek is left where it was. */
+static void look_at(struct peek peek, const char *name, uint64_t *id, char **token)
+{
+    char value[TEXT_MOST];
+
+    if (strcmp(name, "id") == 0 && *id == 0)
+        read_number(&peek, id);
+    else if (strcmp(name, "token") == 0 && !*token && read_string(&peek, value, sizeof(value)) == 0 &&
+             payload_is_token(value))
+        *token = mem_text(value);
+}
+
 bool job_peek(const char *text, size_t length, uint64_t *id, char **token)
 {
     struct peek peek = { text, text + (length < PEEK_MOST ? length : PEEK_MOST) };
-    char name[16], value[TEXT_MOST];
+    char name[16];
 
     *id = 0;
     *token = NULL;
@@ -116,15 +129,9 @@ bool job_peek(const char *text, size_t length, uint64_t *id, char **token)
     do {
         if (read_string(&peek, name, sizeof(name)) < 0 || !take(&peek, ':'))
             break;
-        struct peek before = peek;
-        if (strcmp(name, "id") == 0 && *id == 0)
-            read_number(&peek, id);
-        else if (strcmp(name, "token") == 0 && !*token && read_string(&peek, value, sizeof(value)) == 0 &&
-                 payload_is_token(value))
-            *token = mem_text(value);
+        look_at(peek, name, id, token);
         if (*id > 0 && *token)
-            break;
-        peek = before;
+            return true;
     } while (skip_value(&peek) == 0 && take(&peek, ','));
-    return *id > 0 && *token;
+    return false;
 }

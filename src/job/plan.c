@@ -258,11 +258,11 @@ void plan_free(struct plan *plan)
 {
     if (!plan)
         return;
-    char *texts[] = { plan->job_name,   plan->job_stage,   plan->job_token,   plan->server_url,  plan->api_root,
-                      plan->ca_pem,     plan->cert_pem,    plan->key_pem,     plan->runner_name, plan->short_token,
-                      plan->system_id,  plan->version,     plan->revision,    plan->pod_name,    plan->ns,
-                      plan->image,      plan->shell,       plan->project_dir, plan->tmp_dir,     plan->builds_dir,
-                      plan->git_url,    plan->ref,         plan->sha,         plan->object_format };
+    char *texts[] = { plan->job_name,  plan->job_stage, plan->job_token,   plan->server_url,   plan->api_root,
+                      plan->ca_pem,    plan->cert_pem,  plan->key_pem,     plan->runner_name,  plan->short_token,
+                      plan->system_id, plan->version,   plan->revision,    plan->pod_name,     plan->ns,
+                      plan->image,     plan->shell,     plan->project_dir, plan->tmp_dir,      plan->builds_dir,
+                      plan->git_url,   plan->ref,       plan->sha,         plan->object_format };
     for (size_t i = 0; i < COUNT_OF(texts); i++)
         mem_free(texts[i]);
     texts_free(plan->mask_values, plan->mask_value_count);

@@ -81,8 +81,7 @@ static void set_limits(const struct rendering *r)
     json_set_int(r->tree, "script_timeout_s", plan_seconds(variables, "RUNNER_SCRIPT_TIMEOUT", 0, timeout_s));
     json_set_int(r->tree, "after_script_timeout_s",
                  plan_seconds(variables, "RUNNER_AFTER_SCRIPT_TIMEOUT", AFTER_SCRIPT_TIMEOUT_S, timeout_s));
-    json_set_bool(r->tree, "after_script_ignore_errors",
-                  variables_bool(variables, "AFTER_SCRIPT_IGNORE_ERRORS", true));
+    json_set_bool(r->tree, "after_script_ignore_errors", variables_bool(variables, "AFTER_SCRIPT_IGNORE_ERRORS", true));
     json_set_int(r->tree, "output_limit_bytes", (int64_t)r->settings->output_limit_bytes);
     json_set_bool(r->tree, "trace_sections", r->job->trace_sections);
     json_set_bool(r->tree, "timestamps", variables_bool(variables, "FF_TIMESTAMPS", false));

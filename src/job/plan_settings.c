@@ -88,8 +88,9 @@ void plan_set_mask(struct cJSON *tree, const struct job *job, const struct varia
                    const char *const *folders)
 {
     /* the first always, the rest with FF_MASK_ALL_DEFAULT_TOKENS */
-    static const char *const prefixes[] = { "glpat-", "gloas-",   "gldt-",   "glrt-",    "glcbt-",           "glrtr-", "glptt-",
-                                            "glft-",  "glimt-",   "glagent-", "glsoat-", "glffct-", "_gitlab_session=", "gltok-" };
+    static const char *const prefixes[] = { "glpat-",           "gloas-", "gldt-",  "glrt-",    "glcbt-",  "glrtr-",
+                                            "glptt-",           "glft-",  "glimt-", "glagent-", "glsoat-", "glffct-",
+                                            "_gitlab_session=", "gltok-" };
     struct cJSON *mask = json_set_object(tree, "mask");
     struct cJSON *values = json_set_array(mask, "values");
 

@@ -13,7 +13,8 @@ int plan_strategy_parse(const char *name, enum plan_strategy *strategy);
 unsigned plan_attempts(const struct variables *variables, const char *key);
 /* A Go duration in seconds, at least 1; otherwise when unset, malformed, zero or longer than most_s. */
 int64_t plan_seconds(const struct variables *variables, const char *key, int64_t otherwise, int64_t most_s);
-/* Sets object[name] to the words of the variable; to those of otherwise when it is unset, to none when it says "none". */
+/* Sets object[name] to the words of the variable; to those of otherwise when it is unset, to none when it says "none".
+ */
 void plan_set_flags(struct cJSON *object, const char *name, const struct variables *variables, const char *key,
                     const char *otherwise);
 /* Sets mask: values of masked variables and tokens, token prefixes, folders. */

@@ -1,5 +1,5 @@
-/* Strict reading of JSON members: missing and null are fine, another type is an error that names the place. After the first error
- * every further read gives nothing, so a parser reads a whole object and looks at `failed` once. */
+/* Strict reading of JSON members: missing and null are fine, another type is an error that names the place. After the
+ * first error every further read gives nothing, so a parser reads a whole object and looks at `failed` once. */
 #ifndef SRC_JOB_READ_H
 #define SRC_JOB_READ_H
 
@@ -11,7 +11,7 @@
 struct cJSON;
 
 struct read {
-    char where[96];       /* "variables[3]", in front of member names in errors; "" at the top */
+    char where[96]; /* "variables[3]", in front of member names in errors; "" at the top */
     struct error *error;
     bool failed;
 };

@@ -1,5 +1,5 @@
-/* A step as shell text. The wrapper uses nothing but builtins, because the image may have no other program, and only what
- * bash, dash and busybox sh agree on. */
+/* A step as shell text. The wrapper uses nothing but builtins, because the image may have no other program, and only
+ * what bash, dash and busybox sh agree on. */
 #include "job/script.h"
 
 #include "text/quote.h"
@@ -14,20 +14,19 @@ static const char preamble[] =
     "set -o errexit\n"
     "set +o noclobber\n";
 
-/* Hands variables on from earlier scripts. `true` and `command` keep a failing redirection or a readonly name (UID) from ending
- * the shell, which POSIX demands of special builtins. */
-static const char environment[] =
-    "if [ -n \"${GITLAB_ENV-}\" ]; then\n"
-    "true 2>/dev/null >>\"$GITLAB_ENV\" || true\n"
-    "if [ -r \"$GITLAB_ENV\" ]; then\n"
-    "while read -r dataops_line || [ -n \"$dataops_line\" ]; do\n"
-    "case $dataops_line in [A-Za-z_]*=*) ;; *) continue ;; esac\n"
-    "case ${dataops_line%%=*} in *[!A-Za-z0-9_]*) continue ;; esac\n"
-    "command export \"$dataops_line\" || true\n"
-    "done <\"$GITLAB_ENV\"\n"
-    "unset dataops_line\n"
-    "fi\n"
-    "fi\n";
+/* Hands variables on from earlier scripts. `true` and `command` keep a failing redirection or a readonly name (UID)
+ * from ending the shell, which POSIX demands of special builtins. */
+static const char environment[] = "if [ -n \"${GITLAB_ENV-}\" ]; then\n"
+                                  "true 2>/dev/null >>\"$GITLAB_ENV\" || true\n"
+                                  "if [ -r \"$GITLAB_ENV\" ]; then\n"
+                                  "while read -r dataops_line || [ -n \"$dataops_line\" ]; do\n"
+                                  "case $dataops_line in [A-Za-z_]*=*) ;; *) continue ;; esac\n"
+                                  "case ${dataops_line%%=*} in *[!A-Za-z0-9_]*) continue ;; esac\n"
+                                  "command export \"$dataops_line\" || true\n"
+                                  "done <\"$GITLAB_ENV\"\n"
+                                  "unset dataops_line\n"
+                                  "fi\n"
+                                  "fi\n";
 
 static const char trace_switch[] = "case ${CI_DEBUG_TRACE-} in 1|[tT]|[tT][rR][uU][eE]) set -o xtrace ;; esac\n";
 

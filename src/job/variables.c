@@ -1,5 +1,5 @@
-/* Merging keeps one list in order of first definition; expanding reads that list as it was merged and writes new values beside it,
- * so that each value is expanded against unexpanded ones. */
+/* Merging keeps one list in order of first definition; expanding reads that list as it was merged and writes new values
+ * beside it, so that each value is expanded against unexpanded ones. */
 #include "job/variables.h"
 
 #include "expand.h"
@@ -10,9 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TEXT_MOST       (1u * MIB)                  /* of one expanded text that is no variable */
-#define TOTAL_STOP      (2u * VARIABLES_TOTAL_MOST) /* the sum at which expanding ends: variables_check refuses it anyway */
-#define FOLDER_MOST     2048u
+#define TEXT_MOST  (1u * MIB)                  /* of one expanded text that is no variable */
+#define TOTAL_STOP (2u * VARIABLES_TOTAL_MOST) /* the sum at which expanding ends: variables_check refuses it anyway   \
+                                                */
+#define FOLDER_MOST 2048u
 
 struct merge {
     struct variables *given;
@@ -84,7 +85,8 @@ static void define_before(struct merge *merge, const struct variables_input *inp
     char timeout[24];
 
     snprintf(timeout, sizeof(timeout), "%" PRId64, input->job->timeout_s);
-    define_own(merge, "CI_JOB_IMAGE", input->image);
+    OWNED_TEXT char *image = mem_format("CI_JOB_IMAGE=%s", input->image ? input->image : "");
+    define_pair(merge, image); /* may refer to variables */
     define_own(merge, "CI_RUNNER_SHORT_TOKEN", input->short_token);
     for (const char *const *pair = input->runner_environment; pair && *pair; pair++)
         define_pair(merge, *pair);
@@ -120,7 +122,8 @@ static const char *lookup(const void *owner, const char *name)
     return variable ? variable->value : NULL;
 }
 
-/* Gives the expanded value; one that passes the limit comes back one byte too long, so that variables_check names it. */
+/* Gives the expanded value; one that passes the limit comes back one byte too long, so that variables_check names it.
+ */
 static char *expanded(const struct variables *variables, const char *value)
 {
     struct strbuf out = STRBUF_UP_TO(VARIABLE_VALUE_MOST);

@@ -1,4 +1,5 @@
-/* Any bytes as the answer of POST /jobs/request, and what follows from a payload that was taken: variables, plan, scripts. */
+/* Any bytes as the answer of POST /jobs/request, and what follows from a payload that was taken: variables, plan,
+ * scripts. */
 #include "job/payload.h"
 
 #include "job/plan.h"
@@ -11,7 +12,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
 static void follow(const struct job *job)
 {
-    const struct plan_settings settings = { .api_root = "https://h/api/v4", .project_dir = "/builds/p", .tmp_dir = "/builds/p.tmp", .builds_dir = "/builds" };
+    const struct plan_settings settings = {
+        .api_root = "https://h/api/v4", .project_dir = "/builds/p", .tmp_dir = "/builds/p.tmp", .builds_dir = "/builds"
+    };
     struct variables_input input = { .job = job, .image = "i", .builds_dir = "/builds", .files_dir = "/f" };
     struct strbuf out = STRBUF_EMPTY;
     struct variables variables;

@@ -19,8 +19,8 @@ struct world {
     struct dataops *dataops;
     /* what the server says */
     const char *status, *headers, *body;
-    size_t promised;            /* announces so many more bytes than it sends, then closes */
-    size_t pad;                 /* sends so many more bytes */
+    size_t promised; /* announces so many more bytes than it sends, then closes */
+    size_t pad;      /* sends so many more bytes */
     /* what the server saw */
     char method[16], target[256], head[4096];
     struct strbuf stored;
@@ -41,8 +41,9 @@ static void serve(void *owner, struct loopback_conn *conn)
     snprintf(world->head, sizeof(world->head), "%s", conn->head);
     world->seen_ms = loop_now_ms(world->loop);
     if (strcmp(conn->method, "PATCH") == 0) {
-        OWNED_TEXT char *headers = mem_format("Range: 0-%zu\r\nJob-Status: running\r\nX-GitLab-Trace-Update-Interval: 1\r\n",
-                                              world->stored.length + conn->body_length);
+        OWNED_TEXT char *headers =
+            mem_format("Range: 0-%zu\r\nJob-Status: running\r\nX-GitLab-Trace-Update-Interval: 1\r\n",
+                       world->stored.length + conn->body_length);
         strbuf_add(&world->stored, conn->body, conn->body_length);
         loopback_reply(conn, "202 Accepted", headers, "");
         return;
@@ -81,9 +82,12 @@ static void set_world(struct world *world)
     world->http = http_new(world->loop, NULL);
     loopback_start(&world->server, world->loop, NULL, serve, world);
     OWNED_TEXT char *url = mem_format("http://127.0.0.1:%u/ci/", world->server.port);
-    const struct dataops_place place = {
-        .url = url, .token = "glrt-1", .system_id = "s_0123456789ab", .executor = "kubernetes", .version = "0.1.0", .revision = "abc123"
-    };
+    const struct dataops_place place = { .url = url,
+                                         .token = "glrt-1",
+                                         .system_id = "s_0123456789ab",
+                                         .executor = "kubernetes",
+                                         .version = "0.1.0",
+                                         .revision = "abc123" };
     world->dataops = dataops_new(world->loop, world->http, &place, &error);
     assert_non_null(world->dataops);
 }
@@ -207,7 +211,9 @@ static void a_printed_line_arrives_within_a_fifth_of_a_second(void **state)
     world.status = "200 OK";
     world.headers = "Content-Type: application/json\r\nJob-Status: running\r\n";
     world.body = "200";
-    const struct trace_input input = { .dataops = world.dataops, .loop = world.loop, .job_id = 7, .job_token = "glcbt-1" };
+    const struct trace_input input = {
+        .dataops = world.dataops, .loop = world.loop, .job_id = 7, .job_token = "glcbt-1"
+    };
     struct trace *trace = trace_new(&input, &events, &world);
     uint64_t printed_ms = loop_now_ms(world.loop);
     assert_int_equal(trace_put(trace, "hello\n", 6), 6);

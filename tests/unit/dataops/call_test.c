@@ -149,8 +149,11 @@ static void a_glrt_token_is_verified_and_never_registered(void **state)
 /* statement 4 */
 static void registration_says_what_was_asked_for(void **state)
 {
-    static const struct dataops_register tagged = { .description = "site-a", .tag_list = "k8s,dataops", .access_level = "not_protected",
-                                                    .locked = true, .maximum_timeout_s = 7200 },
+    static const struct dataops_register tagged = { .description = "site-a",
+                                                    .tag_list = "k8s,dataops",
+                                                    .access_level = "not_protected",
+                                                    .locked = true,
+                                                    .maximum_timeout_s = 7200 },
                                          untagged = { .tag_list = "" };
     struct stage stage;
 
@@ -225,11 +228,25 @@ static void unregistering_deletes_no_more_than_its_own(void **state)
 /* statements 7 and 8 */
 static void every_request_says_what_this_runner_can_do(void **state)
 {
-    static const char *const can[] = { "variables", "image", "artifacts", "upload_multiple_artifacts", "upload_raw_artifacts", "refspecs",
-                                       "masking", "raw_variables", "artifacts_exclude", "trace_reset", "trace_checksum", "trace_size",
-                                       "cancelable", "cancel_gracefully", "return_exit_code", "two_phase_job_commit" };
-    static const char *const cannot[] = { "services", "cache", "session", "terminal", "vault_secrets", "proxy", "multi_build_steps",
-                                          "fallback_cache_keys", "job_inputs", "shared" };
+    static const char *const can[] = { "variables",
+                                       "image",
+                                       "artifacts",
+                                       "upload_multiple_artifacts",
+                                       "upload_raw_artifacts",
+                                       "refspecs",
+                                       "masking",
+                                       "raw_variables",
+                                       "artifacts_exclude",
+                                       "trace_reset",
+                                       "trace_checksum",
+                                       "trace_size",
+                                       "cancelable",
+                                       "cancel_gracefully",
+                                       "return_exit_code",
+                                       "two_phase_job_commit" };
+    static const char *const cannot[] = { "services",      "cache", "session",           "terminal",
+                                          "vault_secrets", "proxy", "multi_build_steps", "fallback_cache_keys",
+                                          "job_inputs",    "shared" };
     struct stage stage;
 
     (void)state;
@@ -355,8 +372,8 @@ static void other_answers_and_silence_are_not_retried(void **state)
     static const struct {
         int status;
         enum blame blame;
-    } cases[] = { { 0, BLAME_REMOTE }, { 400, BLAME_INPUT }, { 403, BLAME_DENIED }, { 409, BLAME_REMOTE }, { 422, BLAME_DENIED },
-                  { 501, BLAME_REMOTE }, { 505, BLAME_REMOTE } };
+    } cases[] = { { 0, BLAME_REMOTE },   { 400, BLAME_INPUT },  { 403, BLAME_DENIED }, { 409, BLAME_REMOTE },
+                  { 422, BLAME_DENIED }, { 501, BLAME_REMOTE }, { 505, BLAME_REMOTE } };
 
     (void)state;
     for (size_t i = 0; i < COUNT_OF(cases); i++) {

@@ -1,4 +1,5 @@
-/* A job's log and state at DataOps, on a virtual clock: statements 14, 31 to 35 and 38 to 40 of the job API, and what a bad line does. */
+/* A job's log and state at DataOps, on a virtual clock: statements 14, 31 to 35 and 38 to 40 of the job API, and what a
+ * bad line does. */
 #include "dataops/trace.h"
 
 #include "world.h"
@@ -6,8 +7,8 @@
 struct stage {
     struct world *world;
     struct trace *trace;
-    struct strbuf log;         /* what the reader can give, from offset 0 */
-    bool reads_along;          /* the reader answers wants by putting what is wanted */
+    struct strbuf log; /* what the reader can give, from offset 0 */
+    bool reads_along;  /* the reader answers wants by putting what is wanted */
     unsigned cancels, aborts, reports, wanted;
     struct error reported;
     bool accepted, go, canceling;
@@ -289,7 +290,8 @@ static void an_interval_of_60_slows_patches_to_60_s(void **state)
 
 static void intervals_that_are_none_are_ignored(void **state)
 {
-    static const char *const headers[] = { "", "X-GitLab-Trace-Update-Interval: 0\r\n", "X-GitLab-Trace-Update-Interval: -5\r\n",
+    static const char *const headers[] = { "", "X-GitLab-Trace-Update-Interval: 0\r\n",
+                                           "X-GitLab-Trace-Update-Interval: -5\r\n",
                                            "X-GitLab-Trace-Update-Interval: soon\r\n" };
 
     (void)state;

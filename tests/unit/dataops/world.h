@@ -1,6 +1,6 @@
-/* DataOps and the clock, played in the test: the calls of io/loop.h and io/http.h that src/dataops uses, on a virtual clock, and a
- * platform that keeps a trace as the real one does and notes what the real one would not forgive. A test that includes this links
- * neither libuv nor libcurl. */
+/* DataOps and the clock, played in the test: the calls of io/loop.h and io/http.h that src/dataops uses, on a virtual
+ * clock, and a platform that keeps a trace as the real one does and notes what the real one would not forgive. A test
+ * that includes this links neither libuv nor libcurl. */
 #ifndef TESTS_DATAOPS_WORLD_H
 #define TESTS_DATAOPS_WORLD_H
 
@@ -79,17 +79,17 @@ void loop_after(struct loop *loop, struct timer **slot, uint64_t delay_ms, loop_
 struct asked {
     uint64_t at_ms;
     char method[8], url[160];
-    char *headers;  /* lines with LF */
+    char *headers; /* lines with LF */
     char *body;
     size_t length;
     uint64_t timeout_ms, answer_timeout_ms;
     size_t body_most;
 };
 struct answer {
-    int status;     /* 0: the connection broke */
+    int status; /* 0: the connection broke */
     char headers[512];
     char body[512];
-    bool cut;       /* the body broke off: the call ends with an error */
+    bool cut; /* the body broke off: the call ends with an error */
 };
 struct http_call {
     struct asked asked;

@@ -58,24 +58,31 @@ static const char full[] =
     "\"project_name\":\"warehouse\",\"project_full_path\":\"acme/warehouse\",\"scoped_user_id\":null,"
     "\"project_jobs_running_on_instance_runners_count\":\"+Inf\"},"
     "\"git_info\":{\"repo_url\":\"https://gitlab-ci-token:glcbt-64_q1@git.example.com/acme/warehouse.git\","
-    "\"repo_object_format\":\"sha1\",\"ref\":\"main\",\"ref_type\":\"branch\",\"sha\":\"4f1d2c3b4a5968778695a4b3c2d1e0f9a8b7c6d5\","
+    "\"repo_object_format\":\"sha1\",\"ref\":\"main\",\"ref_type\":\"branch\",\"sha\":"
+    "\"4f1d2c3b4a5968778695a4b3c2d1e0f9a8b7c6d5\","
     "\"before_sha\":\"0000000000000000000000000000000000000000\",\"depth\":20,\"protected\":true,"
     "\"refspecs\":[\"+refs/pipelines/5150:refs/pipelines/5150\",\"+refs/heads/main:refs/remotes/origin/main\"]},"
     "\"runner_info\":{\"uuid\":\"r-1\",\"timeout\":3600,\"runner_session_url\":null},"
     "\"variables\":[{\"key\":\"CI_JOB_ID\",\"value\":\"90210\",\"public\":true,\"masked\":false},"
     "{\"key\":\"KEY\",\"value\":\"-----BEGIN...\",\"public\":false,\"masked\":true,\"file\":true},"
-    "{\"key\":\"PATTERN\",\"value\":\"a$b\",\"raw\":true},{\"key\":\"NOTHING\",\"value\":null},{\"key\":\"CI_JOB_ID\",\"value\":\"2\"}],"
-    "\"steps\":[{\"name\":\"script\",\"script\":[\"echo start\",\"make all\"],\"timeout\":3600,\"when\":\"on_success\"},"
+    "{\"key\":\"PATTERN\",\"value\":\"a$b\",\"raw\":true},{\"key\":\"NOTHING\",\"value\":null},{\"key\":\"CI_JOB_ID\","
+    "\"value\":\"2\"}],"
+    "\"steps\":[{\"name\":\"script\",\"script\":[\"echo start\",\"make "
+    "all\"],\"timeout\":3600,\"when\":\"on_success\"},"
     "{\"name\":\"after_script\",\"script\":[\"./tidy.sh\"],\"allow_failure\":true}],"
-    "\"image\":{\"name\":\"registry.example.com/acme/ci:1.4\",\"entrypoint\":[\"\"],\"ports\":[],\"pull_policy\":[\"if-not-present\"],"
+    "\"image\":{\"name\":\"registry.example.com/acme/"
+    "ci:1.4\",\"entrypoint\":[\"\"],\"ports\":[],\"pull_policy\":[\"if-not-present\"],"
     "\"executor_opts\":{\"kubernetes\":{\"user\":\"1000:1000\"}}},\"services\":[],"
     "\"artifacts\":[{\"name\":\"dist\",\"untracked\":false,\"paths\":[\"out/**/*.csv\"],\"exclude\":[\"out/tmp/**\"],"
-    "\"when\":\"always\",\"expire_in\":\"1 week\",\"artifact_type\":\"archive\",\"artifact_format\":\"zip\"},{\"paths\":[\"a\"]}],"
+    "\"when\":\"always\",\"expire_in\":\"1 "
+    "week\",\"artifact_type\":\"archive\",\"artifact_format\":\"zip\"},{\"paths\":[\"a\"]}],"
     "\"cache\":[{}],\"credentials\":[{\"type\":\"other\"},"
     "{\"type\":\"registry\",\"url\":\"registry.example.com\",\"username\":\"gitlab-ci-token\",\"password\":\"glcbt\"}],"
-    "\"dependencies\":[{\"id\":90200,\"name\":\"fetch\",\"token\":\"glcbt-64_q1\",\"artifacts_file\":{\"filename\":\"artifacts.zip\",\"size\":1}}],"
+    "\"dependencies\":[{\"id\":90200,\"name\":\"fetch\",\"token\":\"glcbt-64_q1\",\"artifacts_file\":{\"filename\":"
+    "\"artifacts.zip\",\"size\":1}}],"
     "\"hooks\":[{\"name\":\"pre_get_sources_script\",\"script\":[\"git config x y\"]}],"
-    "\"features\":{\"trace_sections\":true,\"failure_reasons\":[\"unknown_failure\",\"script_failure\"],\"token_mask_prefixes\":[\"acme-\"]},"
+    "\"features\":{\"trace_sections\":true,\"failure_reasons\":[\"unknown_failure\",\"script_failure\"],\"token_mask_"
+    "prefixes\":[\"acme-\"]},"
     "\"policy_options\":{\"execution_policy_job\":false,\"policy_name\":\"\"}}";
 
 static void a_whole_payload_is_read(void **state)
@@ -122,10 +129,11 @@ static void a_whole_payload_is_read(void **state)
 /* statement 16 */
 static void unknown_keys_and_nulls_are_tolerated(void **state)
 {
-    struct job *job = parsed("{" HEAD "\"brand_new\":{\"a\":[1,{}]},\"job_info\":null,\"git_info\":null,\"runner_info\":null,"
-                             "\"variables\":null,\"image\":null,\"services\":[null],\"artifacts\":[null],\"cache\":null,"
-                             "\"credentials\":null,\"dependencies\":null,\"hooks\":null,\"features\":null,\"secrets\":null,"
-                             "\"run\":null,\"inputs\":null,\"steps\":[{\"name\":\"script\",\"script\":[\"a\",null],\"new\":1},null]}");
+    struct job *job = parsed(
+        "{" HEAD "\"brand_new\":{\"a\":[1,{}]},\"job_info\":null,\"git_info\":null,\"runner_info\":null,"
+        "\"variables\":null,\"image\":null,\"services\":[null],\"artifacts\":[null],\"cache\":null,"
+        "\"credentials\":null,\"dependencies\":null,\"hooks\":null,\"features\":null,\"secrets\":null,"
+        "\"run\":null,\"inputs\":null,\"steps\":[{\"name\":\"script\",\"script\":[\"a\",null],\"new\":1},null]}");
 
     (void)state;
     assert_int_equal(job->timeout_s, 7200);
@@ -181,7 +189,8 @@ static void a_wrong_type_is_named(void **state)
         const char *text, *words;
     } cases[] = {
         { "{" HEAD SCRIPT ",\"variables\":{}}", "variables: a list is expected" },
-        { "{" HEAD SCRIPT ",\"variables\":[{\"key\":\"A\"},{\"key\":\"B\",\"value\":3}]}", "variables[1].value: a text is expected" },
+        { "{" HEAD SCRIPT ",\"variables\":[{\"key\":\"A\"},{\"key\":\"B\",\"value\":3}]}",
+          "variables[1].value: a text is expected" },
         { "{" HEAD SCRIPT ",\"variables\":[5]}", "variables[0]" },
         { "{" HEAD SCRIPT ",\"variables\":[{\"value\":\"x\"}]}", "variables[0].key: is missing" },
         { "{" HEAD SCRIPT ",\"variables\":[{\"key\":\"A=B\",\"value\":\"x\"}]}", "variables[0].key" },
@@ -196,7 +205,8 @@ static void a_wrong_type_is_named(void **state)
         { "{" HEAD SCRIPT ",\"git_info\":{\"refspecs\":[\"--exec=x\"]}}", "git_info.refspecs" },
         { "{" HEAD SCRIPT ",\"runner_info\":{\"timeout\":1.5}}", "runner_info.timeout" },
         { "{" HEAD SCRIPT ",\"artifacts\":[{\"when\":\"never\"}]}", "artifacts[0].when" },
-        { "{" HEAD SCRIPT ",\"dependencies\":[{\"id\":5,\"artifacts_file\":{\"filename\":\"a.zip\"}}]}", "dependencies[0].token" },
+        { "{" HEAD SCRIPT ",\"dependencies\":[{\"id\":5,\"artifacts_file\":{\"filename\":\"a.zip\"}}]}",
+          "dependencies[0].token" },
         { "{" HEAD SCRIPT ",\"secrets\":[]}", "secrets: an object is expected" },
     };
 
@@ -208,12 +218,9 @@ static void a_wrong_type_is_named(void **state)
 static void without_id_or_token_there_is_nothing_to_report(void **state)
 {
     static const char *const cases[] = {
-        "{\"token\":\"t\"," SCRIPT "}",
-        "{\"id\":5," SCRIPT "}",
-        "{\"id\":0,\"token\":\"t\"," SCRIPT "}",
-        "{\"id\":\"5\",\"token\":\"t\"," SCRIPT "}",
-        "{\"id\":5,\"token\":\"\"," SCRIPT "}",
-        "{\"id\":5,\"token\":\"a\\r\\nX-Evil: 1\"," SCRIPT "}",
+        "{\"token\":\"t\"," SCRIPT "}",          "{\"id\":5," SCRIPT "}",
+        "{\"id\":0,\"token\":\"t\"," SCRIPT "}", "{\"id\":\"5\",\"token\":\"t\"," SCRIPT "}",
+        "{\"id\":5,\"token\":\"\"," SCRIPT "}",  "{\"id\":5,\"token\":\"a\\r\\nX-Evil: 1\"," SCRIPT "}",
         "{\"id\":5,\"token\":7," SCRIPT "}",
     };
 
@@ -271,7 +278,8 @@ static void ten_thousand_variables_are_fine(void **state)
 static void an_unknown_key_in_executor_opts_fails_with_code_3(void **state)
 {
     static const char *const cases[] = {
-        "{" HEAD SCRIPT ",\"image\":{\"name\":\"a\",\"executor_opts\":{\"kubernetes\":{\"user\":1000,\"shell\":\"x\"}}}}",
+        "{" HEAD SCRIPT
+        ",\"image\":{\"name\":\"a\",\"executor_opts\":{\"kubernetes\":{\"user\":1000,\"shell\":\"x\"}}}}",
         "{" HEAD SCRIPT ",\"image\":{\"name\":\"a\",\"executor_opts\":{\"podman\":{}}}}",
         "{" HEAD SCRIPT ",\"services\":[{\"name\":\"a\",\"executor_opts\":{\"docker\":{\"cpus\":1}}}]}",
     };
@@ -281,8 +289,9 @@ static void an_unknown_key_in_executor_opts_fails_with_code_3(void **state)
         struct error error = refused(cases[i], strlen(cases[i]), "unknown key");
         assert_int_equal(error.code, 3);
     }
-    struct job *job = parsed("{" HEAD SCRIPT ",\"image\":{\"executor_opts\":{\"docker\":{\"platform\":\"x\",\"user\":\"y\"},"
-                             "\"kubernetes\":{\"user\":1000}}}}");
+    struct job *job =
+        parsed("{" HEAD SCRIPT ",\"image\":{\"executor_opts\":{\"docker\":{\"platform\":\"x\",\"user\":\"y\"},"
+               "\"kubernetes\":{\"user\":1000}}}}");
     assert_string_equal(job->image.user, "1000");
     job_free(job);
 }
@@ -299,7 +308,8 @@ static void check_unsupported(const char *text, const char *words)
 static void what_cannot_be_done_yet_is_named(void **state)
 {
     (void)state;
-    check_unsupported("{" HEAD SCRIPT ",\"services\":[{\"name\":\"postgres:16\",\"alias\":\"db\"},{\"name\":\"redis\"}]}",
+    check_unsupported("{" HEAD SCRIPT
+                      ",\"services\":[{\"name\":\"postgres:16\",\"alias\":\"db\"},{\"name\":\"redis\"}]}",
                       "services are not supported yet by this runner (job asks for postgres:16)");
     check_unsupported("{" HEAD SCRIPT ",\"cache\":[{},{\"key\":\"deps-main\",\"paths\":[\".venv/\"]}]}",
                       "cache is not supported yet by this runner (job asks for the key deps-main)");
@@ -307,8 +317,9 @@ static void what_cannot_be_done_yet_is_named(void **state)
                       "native steps (run) are not supported yet by this runner (job has them)");
     check_unsupported("{" HEAD SCRIPT ",\"secrets\":{\"DB\":{\"vault\":{}}}}",
                       "secrets are not supported yet by this runner (job asks for DB)");
-    check_unsupported("{" HEAD "\"steps\":[{\"name\":\"script\",\"script\":[\"a\"]},{\"name\":\"release\",\"script\":[\"b\"]}]}",
-                      "steps besides script and after_script are not supported yet by this runner (job has the step release)");
+    check_unsupported(
+        "{" HEAD "\"steps\":[{\"name\":\"script\",\"script\":[\"a\"]},{\"name\":\"release\",\"script\":[\"b\"]}]}",
+        "steps besides script and after_script are not supported yet by this runner (job has the step release)");
     check_unsupported("{" HEAD "\"steps\":[{\"name\":\"script\",\"script\":[\"echo ${{ job.inputs.region }}\"]}],"
                       "\"inputs\":[{\"key\":\"region\",\"value\":{\"type\":\"string\",\"content\":\"eu\"}}]}",
                       "job inputs are not supported yet by this runner (job uses ${{ ... }})");
@@ -316,8 +327,9 @@ static void what_cannot_be_done_yet_is_named(void **state)
 
 static void peeking_reads_only_the_top_level(void **state)
 {
-    static const char nested[] = "{\"job_info\":{\"id\":1,\"token\":\"inner\"},\"x\":[{\"id\":2}],\"s\":\"\\\"id\\\":3}\","
-                                 "\"token\":\"outer\",\"id\":4,\"cut";
+    static const char nested[] =
+        "{\"job_info\":{\"id\":1,\"token\":\"inner\"},\"x\":[{\"id\":2}],\"s\":\"\\\"id\\\":3}\","
+        "\"token\":\"outer\",\"id\":4,\"cut";
     static const char cut[] = "{\"token\":\"t\",\"id\":123";
     uint64_t id;
     char *token;

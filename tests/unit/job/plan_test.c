@@ -11,8 +11,9 @@
 #include <cmocka.h>
 
 #define SHA "4f1d2c3b4a5968778695a4b3c2d1e0f9a8b7c6d5"
-#define GIT                                                                                                              \
-    "\"git_info\":{\"repo_url\":\"https://gitlab-ci-token:t%2Fok@git.example.com/acme/warehouse.git\",\"ref\":\"main\"," \
+#define GIT                                                                                                            \
+    "\"git_info\":{\"repo_url\":\"https://gitlab-ci-token:t%2Fok@git.example.com/acme/"                                \
+    "warehouse.git\",\"ref\":\"main\","                                                                                \
     "\"sha\":\"" SHA "\",\"depth\":20,\"refspecs\":[\"+refs/heads/main:refs/remotes/origin/main\"]}"
 
 static const char *const folders[] = { "/.dataops-mask/vault", NULL };
@@ -41,12 +42,12 @@ static const struct plan_settings settings = {
 static int render(const char *variables_list, const char *rest, const struct plan_settings *with, struct strbuf *out,
                   struct error *error)
 {
-    OWNED_TEXT char *text =
-        mem_format("{\"id\":90210,\"token\":\"glcbt-1\",\"allow_git_fetch\":true,\"runner_info\":{\"timeout\":3600},"
-                   "\"job_info\":{\"name\":\"build\",\"stage\":\"test\",\"project_id\":77},"
-                   "\"steps\":[{\"name\":\"script\",\"script\":[\"make \\u00e9\"]},{\"name\":\"after_script\",\"script\":[]}],"
-                   "\"variables\":[%s]%s}",
-                   variables_list, rest);
+    OWNED_TEXT char *text = mem_format(
+        "{\"id\":90210,\"token\":\"glcbt-1\",\"allow_git_fetch\":true,\"runner_info\":{\"timeout\":3600},"
+        "\"job_info\":{\"name\":\"build\",\"stage\":\"test\",\"project_id\":77},"
+        "\"steps\":[{\"name\":\"script\",\"script\":[\"make \\u00e9\"]},{\"name\":\"after_script\",\"script\":[]}],"
+        "\"variables\":[%s]%s}",
+        variables_list, rest);
     uint64_t id;
     char *token;
     struct variables variables;
@@ -99,12 +100,16 @@ static bool is_in(const char *text, char *const *texts, size_t count)
 static void a_plan_survives_the_way_to_courier(void **state)
 {
     struct plan *plan = planned(
-        "{\"key\":\"A\",\"value\":\"$B\"},{\"key\":\"B\",\"value\":\"\\u0001b\"},{\"key\":\"CONF\",\"value\":\"a: 1\\n\",\"file\":true}",
-        "," GIT ",\"features\":{\"trace_sections\":true},\"hooks\":[{\"name\":\"pre_get_sources_script\",\"script\":[\"p\"]},"
+        "{\"key\":\"A\",\"value\":\"$B\"},{\"key\":\"B\",\"value\":\"\\u0001b\"},{\"key\":\"CONF\",\"value\":\"a: "
+        "1\\n\",\"file\":true}",
+        "," GIT
+        ",\"features\":{\"trace_sections\":true},\"hooks\":[{\"name\":\"pre_get_sources_script\",\"script\":[\"p\"]},"
         "{\"name\":\"post_get_sources_script\",\"script\":[\"q\"]}],"
-        "\"artifacts\":[{\"name\":\"dist\",\"paths\":[\"out/\"],\"exclude\":[\"x\"],\"untracked\":true,\"when\":\"always\","
+        "\"artifacts\":[{\"name\":\"dist\",\"paths\":[\"out/"
+        "\"],\"exclude\":[\"x\"],\"untracked\":true,\"when\":\"always\","
         "\"expire_in\":\"1 week\",\"artifact_type\":\"archive\",\"artifact_format\":\"zip\"}],"
-        "\"dependencies\":[{\"id\":90200,\"name\":\"fetch\",\"token\":\"dep\",\"artifacts_file\":{\"filename\":\"artifacts.zip\"}},"
+        "\"dependencies\":[{\"id\":90200,\"name\":\"fetch\",\"token\":\"dep\",\"artifacts_file\":{\"filename\":"
+        "\"artifacts.zip\"}},"
         "{\"id\":90201,\"name\":\"empty\",\"token\":\"dep\"}]");
 
     (void)state;
@@ -161,12 +166,15 @@ static void settings_come_from_variables(void **state)
 {
     struct plan *plan = planned(
         "{\"key\":\"GIT_STRATEGY\",\"value\":\"clone\"},{\"key\":\"GIT_CHECKOUT\",\"value\":\"false\"},"
-        "{\"key\":\"GIT_CLEAN_FLAGS\",\"value\":\"none\"},{\"key\":\"GIT_FETCH_EXTRA_FLAGS\",\"value\":\" --prune  --tags \"},"
+        "{\"key\":\"GIT_CLEAN_FLAGS\",\"value\":\"none\"},{\"key\":\"GIT_FETCH_EXTRA_FLAGS\",\"value\":\" --prune  "
+        "--tags \"},"
         "{\"key\":\"GIT_LFS_SKIP_SMUDGE\",\"value\":\"1\"},{\"key\":\"GIT_DEPTH\",\"value\":\"5\"},"
         "{\"key\":\"GET_SOURCES_ATTEMPTS\",\"value\":\"3\"},{\"key\":\"ARTIFACT_DOWNLOAD_ATTEMPTS\",\"value\":\"99\"},"
-        "{\"key\":\"RUNNER_SCRIPT_TIMEOUT\",\"value\":\"1m30s\"},{\"key\":\"RUNNER_AFTER_SCRIPT_TIMEOUT\",\"value\":\"1500ms\"},"
+        "{\"key\":\"RUNNER_SCRIPT_TIMEOUT\",\"value\":\"1m30s\"},{\"key\":\"RUNNER_AFTER_SCRIPT_TIMEOUT\",\"value\":"
+        "\"1500ms\"},"
         "{\"key\":\"AFTER_SCRIPT_IGNORE_ERRORS\",\"value\":\"false\"},{\"key\":\"FF_TIMESTAMPS\",\"value\":\"true\"},"
-        "{\"key\":\"FF_USE_DIRECT_DOWNLOAD\",\"value\":\"false\"},{\"key\":\"ARTIFACT_COMPRESSION_LEVEL\",\"value\":\"fastest\"}",
+        "{\"key\":\"FF_USE_DIRECT_DOWNLOAD\",\"value\":\"false\"},{\"key\":\"ARTIFACT_COMPRESSION_LEVEL\",\"value\":"
+        "\"fastest\"}",
         "," GIT ",\"artifacts\":[{\"paths\":[\"a\"]}]");
 
     (void)state;
@@ -190,7 +198,8 @@ static void wrong_settings_keep_the_default(void **state)
     struct plan *plan = planned(
         "{\"key\":\"GIT_STRATEGY\",\"value\":\"teleport\"},{\"key\":\"GET_SOURCES_ATTEMPTS\",\"value\":\"many\"},"
         "{\"key\":\"ARTIFACT_DOWNLOAD_ATTEMPTS\",\"value\":\"0\"},{\"key\":\"RUNNER_SCRIPT_TIMEOUT\",\"value\":\"2h\"},"
-        "{\"key\":\"RUNNER_AFTER_SCRIPT_TIMEOUT\",\"value\":\"soon\"},{\"key\":\"ARTIFACT_COMPRESSION_LEVEL\",\"value\":\"11\"}",
+        "{\"key\":\"RUNNER_AFTER_SCRIPT_TIMEOUT\",\"value\":\"soon\"},{\"key\":\"ARTIFACT_COMPRESSION_LEVEL\","
+        "\"value\":\"11\"}",
         "," GIT);
 
     (void)state;
@@ -204,10 +213,11 @@ static void wrong_settings_keep_the_default(void **state)
 
 static void what_must_not_be_shown_is_listed(void **state)
 {
-    struct plan *plan = planned("{\"key\":\"WORD\",\"value\":\"tuna $B\",\"masked\":true},{\"key\":\"B\",\"value\":\"fish\"},"
-                                "{\"key\":\"KEY\",\"value\":\"-----BEGIN\",\"masked\":true,\"file\":true},"
-                                "{\"key\":\"EMPTY\",\"value\":\"\",\"masked\":true}",
-                                "," GIT ",\"features\":{\"token_mask_prefixes\":[\"acme-\"]}");
+    struct plan *plan =
+        planned("{\"key\":\"WORD\",\"value\":\"tuna $B\",\"masked\":true},{\"key\":\"B\",\"value\":\"fish\"},"
+                "{\"key\":\"KEY\",\"value\":\"-----BEGIN\",\"masked\":true,\"file\":true},"
+                "{\"key\":\"EMPTY\",\"value\":\"\",\"masked\":true}",
+                "," GIT ",\"features\":{\"token_mask_prefixes\":[\"acme-\"]}");
 
     (void)state;
     assert_true(is_in("tuna fish", plan->mask_values, plan->mask_value_count));
@@ -266,7 +276,8 @@ static void what_cannot_be_done_is_no_plan(void **state)
 /* statement 18 */
 static void without_sources_no_repository_is_needed(void **state)
 {
-    struct plan *plan = planned("{\"key\":\"GIT_STRATEGY\",\"value\":\"none\"},{\"key\":\"GIT_SUBMODULE_STRATEGY\",\"value\":\"normal\"}", "");
+    struct plan *plan = planned(
+        "{\"key\":\"GIT_STRATEGY\",\"value\":\"none\"},{\"key\":\"GIT_SUBMODULE_STRATEGY\",\"value\":\"normal\"}", "");
 
     (void)state;
     assert_int_equal(plan->strategy, PLAN_NONE);
@@ -293,11 +304,14 @@ static void what_is_no_plan_is_refused(void **state)
     check_unreadable("{}", "version 0");
     check_unreadable("{\"version\":2}", "version 2");
     check_unreadable("{\"version\":1}", "job.id: is missing");
-    check_unreadable("{\"version\":1,\"job\":{\"id\":1,\"token\":\"t\"},\"server\":{\"api\":\"a\"}}", "project_dir: is missing");
-    check_unreadable("{\"version\":1,\"job\":{\"id\":1,\"token\":\"t\"},\"server\":{\"api\":\"a\"},\"project_dir\":\"p\",\"tmp_dir\":\"t\","
+    check_unreadable("{\"version\":1,\"job\":{\"id\":1,\"token\":\"t\"},\"server\":{\"api\":\"a\"}}",
+                     "project_dir: is missing");
+    check_unreadable("{\"version\":1,\"job\":{\"id\":1,\"token\":\"t\"},\"server\":{\"api\":\"a\"},\"project_dir\":"
+                     "\"p\",\"tmp_dir\":\"t\","
                      "\"builds_dir\":\"b\",\"git\":{\"strategy\":\"none\"},\"environment\":[[\"A\"]]}",
                      "environment: a list of pairs");
-    check_unreadable("{\"version\":1,\"job\":{\"id\":1,\"token\":\"t\"},\"server\":{\"api\":\"a\"},\"project_dir\":\"p\",\"tmp_dir\":\"t\","
+    check_unreadable("{\"version\":1,\"job\":{\"id\":1,\"token\":\"t\"},\"server\":{\"api\":\"a\"},\"project_dir\":"
+                     "\"p\",\"tmp_dir\":\"t\","
                      "\"builds_dir\":\"b\"}",
                      "git.strategy");
 }

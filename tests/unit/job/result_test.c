@@ -13,9 +13,12 @@
 
 static struct result example(void)
 {
-    struct result result = {
-        .outcome = OUTCOME_FAILED, .exit_code = 42, .reason = REASON_SCRIPT, .bytes = 48213, .crc = 0x0a1b2c3d, .oom = true
-    };
+    struct result result = { .outcome = OUTCOME_FAILED,
+                             .exit_code = 42,
+                             .reason = REASON_SCRIPT,
+                             .bytes = 48213,
+                             .crc = 0x0a1b2c3d,
+                             .oom = true };
 
     snprintf(result.message, sizeof(result.message), "command terminated with exit code 42");
     result.phases.script_s = 2.5;
@@ -122,7 +125,8 @@ static void what_is_no_end_record_is_refused(void **state)
 
 static void a_reason_of_a_newer_version_is_unknown(void **state)
 {
-    const char *text = "{\"v\":1,\"result\":\"failed\",\"bytes\":0,\"crc\":\"00000000\",\"reason\":\"solar_flare\",\"new\":{}}";
+    const char *text =
+        "{\"v\":1,\"result\":\"failed\",\"bytes\":0,\"crc\":\"00000000\",\"reason\":\"solar_flare\",\"new\":{}}";
     struct result result;
     struct error error = ERROR_NONE;
 

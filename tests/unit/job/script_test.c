@@ -1,5 +1,5 @@
-/* What a rendered script does in each shell that a job's image may have. It is started as the program in the container does it: as a
- * file descriptor of its own. */
+/* What a rendered script does in each shell that a job's image may have. It is started as the program in the container
+ * does it: as a file descriptor of its own. */
 #include "job/script.h"
 
 #include <fcntl.h>
@@ -16,18 +16,15 @@
 
 #include <cmocka.h>
 
-#define DESCRIPTOR 5
+#define DESCRIPTOR  5
 #define GREEN(text) "\033[32;1m" text "\033[0;m\n"
 
 static char folder[] = "/tmp/script_test.XXXXXX";
 static const struct shell {
     const char *path, *name, *argument;
 } shells[] = {
-    { "/bin/bash", "bash", NULL },
-    { "/bin/bash", "bash", "--posix" },
-    { "/bin/dash", "dash", NULL },
-    { "/usr/bin/busybox", "sh", NULL },
-    { "/bin/busybox", "sh", NULL },
+    { "/bin/bash", "bash", NULL },      { "/bin/bash", "bash", "--posix" }, { "/bin/dash", "dash", NULL },
+    { "/usr/bin/busybox", "sh", NULL }, { "/bin/busybox", "sh", NULL },
 };
 
 struct run {
@@ -119,8 +116,8 @@ static struct run run_lines(const struct shell *shell, const char *const *lines,
     return run;
 }
 
-#define EACH_SHELL(shell)                                                                   \
-    for (const struct shell *shell = shells; shell < shells + sizeof(shells) / sizeof(*shells); shell++) \
+#define EACH_SHELL(shell)                                                                                              \
+    for (const struct shell *shell = shells; shell < shells + sizeof(shells) / sizeof(*shells); shell++)               \
         if (access(shell->path, X_OK) == 0)
 
 static void check(const struct shell *shell, const char *const *lines, int code, const char *output)
@@ -140,8 +137,7 @@ static void each_line_is_echoed_in_green_and_run(void **state)
 
     (void)state;
     EACH_SHELL(shell)
-    check(shell, lines, 0,
-          GREEN("$ echo one; echo two >&2") "one\ntwo\n" GREEN("$ printf 'no newline'") "no newline");
+    check(shell, lines, 0, GREEN("$ echo one; echo two >&2") "one\ntwo\n" GREEN("$ printf 'no newline'") "no newline");
 }
 
 static void of_many_lines_the_first_is_echoed(void **state)
@@ -252,8 +248,7 @@ static void the_script_s_descriptor_is_closed(void **state)
 
     (void)state;
     EACH_SHELL(shell)
-    check(shell, lines, 0,
-          GREEN("$ if [ -e /proc/self/fd/5 ]; then echo open; else echo closed; fi") "closed\n");
+    check(shell, lines, 0, GREEN("$ if [ -e /proc/self/fd/5 ]; then echo open; else echo closed; fi") "closed\n");
 }
 
 static void a_number_that_not_every_shell_can_close_is_left_alone(void **state)

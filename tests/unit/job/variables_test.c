@@ -26,7 +26,7 @@ static struct variables merge(const char *list, const char *const *runner_enviro
     const struct variables_input input = {
         .job = job,
         .runner_environment = runner_environment,
-        .image = "alpine:3",
+        .image = "alpine:${TAG}",
         .builds_dir = "/builds",
         .project_dir = "/builds/acme/warehouse",
         .tmp_dir = "/builds/acme/warehouse.tmp",
@@ -63,7 +63,7 @@ static void the_runner_adds_its_own(void **state)
     struct variables variables = merge("", NULL);
 
     (void)state;
-    check(&variables, "CI_JOB_IMAGE", "alpine:3");
+    check(&variables, "CI_JOB_IMAGE", "alpine:");
     check(&variables, "CI_RUNNER_SHORT_TOKEN", "AbCdEfGhI");
     check(&variables, "CI_BUILDS_DIR", "/builds");
     check(&variables, "CI_PROJECT_DIR", "/builds/acme/warehouse");
@@ -85,13 +85,18 @@ static void the_runner_adds_its_own(void **state)
 
 static void later_definitions_win_and_keep_the_place(void **state)
 {
-    static const char *const environment[] = { "A=runner", "B=runner $A", "CI_RUNNER_VERSION=x", "=bad", "worse", NULL };
-    struct variables variables = merge("{\"key\":\"A\",\"value\":\"first\"},{\"key\":\"C\",\"value\":\"c\"},{\"key\":\"A\",\"value\":\"last\"},"
-                                       "{\"key\":\"CI_PROJECT_DIR\",\"value\":\"mine\"},{\"key\":\"CI_DISPOSABLE_ENVIRONMENT\",\"value\":\"no\"}",
-                                       environment);
+    static const char *const environment[] = {
+        "A=runner", "B=runner $A", "CI_RUNNER_VERSION=x", "=bad", "worse", NULL
+    };
+    struct variables variables = merge(
+        "{\"key\":\"A\",\"value\":\"first\"},{\"key\":\"C\",\"value\":\"c\"},{\"key\":\"TAG\",\"value\":\"3\"},{"
+        "\"key\":\"A\",\"value\":\"last\"},"
+        "{\"key\":\"CI_PROJECT_DIR\",\"value\":\"mine\"},{\"key\":\"CI_DISPOSABLE_ENVIRONMENT\",\"value\":\"no\"}",
+        environment);
 
     (void)state;
     check(&variables, "A", "last");
+    check(&variables, "CI_JOB_IMAGE", "alpine:3");
     check(&variables, "B", "runner last");
     check(&variables, "CI_RUNNER_VERSION", "0.1.0");
     check(&variables, "CI_PROJECT_DIR", "mine");
@@ -161,7 +166,8 @@ static void a_file_variable_is_a_path_with_exact_content(void **state)
 
 static void booleans_are_read_like_gitlab(void **state)
 {
-    struct variables variables = merge("{\"key\":\"T\",\"value\":\"TRUE\"},{\"key\":\"F\",\"value\":\"0\"},{\"key\":\"X\",\"value\":\"maybe\"}", NULL);
+    struct variables variables = merge(
+        "{\"key\":\"T\",\"value\":\"TRUE\"},{\"key\":\"F\",\"value\":\"0\"},{\"key\":\"X\",\"value\":\"maybe\"}", NULL);
 
     (void)state;
     assert_true(variables_bool(&variables, "T", false));
