@@ -944,16 +944,43 @@ class TestFaults:
 
     @pytest.mark.parametrize("kind, words", [("expired", "expired"), ("wrong-name", "doesn't match|not valid"),
                                              ("foreign", "verify failed")])
-    def test_wrong_certificates(self, make_cluster, kind, words):
-        made = make_cluster()
-
+    def test_wrong_certificates(self, cluster, kind, words):
         async def case(api):
             await api.control("POST", "tls", {"certificate": kind})
-            connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=made.info["ca"]))
+            connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=cluster.info["ca"]))
             async with aiohttp.ClientSession(connector=connector) as session:
                 with pytest.raises(aiohttp.ClientError, match=words):
                     await session.get(api.base + "/pods")
-        made.run(case)
+            await api.control("POST", "tls", {"certificate": "good"})
+        cluster.run(case)
+
+    def test_an_outage_resets_and_refuses_then_ends(self, cluster):
+        async def case(api):
+            name = (await api.create(pod(("a", "exec sleep 60"))))["metadata"]["name"]
+            await api.running(name)
+            async with api.watch(await api.version()) as socket:
+                await api.control("POST", "outage", {"seconds": 0.7})
+                assert (await socket.receive(5)).type in (aiohttp.WSMsgType.ERROR, aiohttp.WSMsgType.CLOSED)
+            with pytest.raises(aiohttp.ClientConnectorError):
+                await api.version()
+            await asyncio.sleep(1)
+            assert (await api.pod(name))["status"]["phase"] == "Running"
+        cluster.run(case)
+
+    def test_a_watcher_that_does_not_read_is_cut_off(self, cluster):
+        async def case(api):
+            await api.control("POST", "settings", {"watch_buffer_events": 10})
+            version = await api.version()
+            async with api.watch(version, "/configmaps") as socket:
+                socket._response.connection.transport.pause_reading()
+                for i in range(80):
+                    config = {"metadata": {"name": f"big-{i}"}, "data": {"a": "x" * 300_000}}
+                    assert (await api.send("POST", "/configmaps", config))[0] == 201
+                socket._response.connection.transport.resume_reading()
+                got, code = await frames(socket)
+            await api.control("POST", "settings", {"watch_buffer_events": 1000})
+            assert (0 < len(got) < 80, code) == (True, 1000)
+        cluster.run(case)
 
     def test_requests_are_counted(self, cluster):
         async def case(api):
@@ -1027,9 +1054,7 @@ class TestImages:
             assert last["status"]["message"] == 'Usage of EmptyDir volume "v" exceeds the limit "2Mi". '
         made.run(case)
 
-    def test_pulls_take_their_time_and_hold_up_deletion(self, make_cluster):
-        made = make_cluster()
-
+    def test_pulls_take_their_time_and_hold_up_deletion(self, cluster):
         async def case(api):
             await api.control("POST", "images", {"name": "slow/*", "pull_s": 1.5})
             stored = await api.create(pod(("courier", "sleep 60"), dict(shell("build", "sleep 60"), image="slow/image:1")))
@@ -1040,7 +1065,7 @@ class TestImages:
             assert "waiting" in state_of(await api.pod(name), "courier")
             await api.until(name, lambda p: p.get("code") == 404)
             assert time.monotonic() - begun > 1
-        made.run(case)
+        cluster.run(case)
 
     def test_without_overlays_the_usual_places_are_writable(self, make_cluster):
         made = make_cluster("--no-overlay")
@@ -1071,9 +1096,7 @@ class TestImages:
             assert state_of(last, "b")["terminated"]["reason"] == "StartError"
         made.run(case)
 
-    def test_forty_pods_at_once(self, make_cluster):
-        made = make_cluster()
-
+    def test_forty_pods_at_once(self, cluster):
         async def case(api):
             begun = time.monotonic()
             names = [(await api.create(pod(("courier", f"echo {i}; sleep 1"), ("build", "true"))))["metadata"]["name"]
@@ -1083,4 +1106,4 @@ class TestImages:
             assert time.monotonic() - begun < 20
             for i, name in enumerate(names):
                 assert (await api.text(name, container="courier"))[1] == b"%d\n" % i
-        made.run(case)
+        cluster.run(case)

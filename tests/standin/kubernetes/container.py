@@ -133,10 +133,11 @@ class Process:
                 command, stdin=subprocess.DEVNULL, stdout=pipes[0][1], stderr=pipes[1][1],
                 env=env, pass_fds=(self._launcher_fd, error_write, info_write, *joined),
                 cwd="/")
-        except OSError as error:
+        except (OSError, ValueError) as error:
             for fd in (error_read, info_read, pipes[0][0], pipes[1][0]):
                 os.close(fd)
-            raise StartError(_start_text(argv[0], error.errno, "exec")) from None
+            number = getattr(error, "errno", errno.EINVAL)
+            raise StartError(_start_text(argv[0], number, "exec")) from None
         finally:
             for fd in (error_write, info_write, pipes[0][1], pipes[1][1], *joined):
                 os.close(fd)

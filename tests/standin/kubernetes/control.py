@@ -29,6 +29,7 @@ DELETE images              empty the table
 POST   refusals            {"match": {resource, verb, name}, "message": "exceeded quota: ...",
                            "code": 403, "reason": "Forbidden", "times": 1}
 DELETE refusals
+POST   outage              {"seconds": N}: every connection is reset, new ones are refused
 POST   tokens              {"account": NAME, "keep_old": false}: rotate -> {"token"}
 POST   tls                 {"certificate": "good"|"expired"|"wrong-name"|"foreign"}: for
                            connections made from now on
@@ -69,6 +70,7 @@ class Control:
                 ("DELETE", "images", self.delete_images),
                 ("POST", "refusals", self.post_refusal),
                 ("DELETE", "refusals", self.delete_refusals),
+                ("POST", "outage", self.post_outage),
                 ("POST", "tokens", self.post_token), ("POST", "tls", self.post_tls),
                 ("GET", "settings", self.get_settings),
                 ("POST", "settings", self.post_settings)):
@@ -273,6 +275,10 @@ class Control:
             raise LookupError(f"no account {body['account']}")
         return _answer({"token": account.rotate(body.get("keep_old", False)),
                         "folder": str(account.folder)})
+
+    def post_outage(self, _request, body):
+        self._server.begin_outage(float(body["seconds"]))
+        return _answer({})
 
     def post_tls(self, _request, body):
         self._server.use_certificate(body["certificate"])

@@ -1,5 +1,6 @@
 """One stand-in: its store, API, node, accounts and files, put together and taken apart."""
 
+import asyncio
 import json
 import os
 import shutil
@@ -165,13 +166,32 @@ class Server:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5,
                                      keepalive_timeout=90)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, ssl_context=context, backlog=1024)
-        await site.start()
-        port = site._server.sockets[0].getsockname()[1]
+        self._tls_context = context
+        self.address = (host, port)
+        await self._listen()
+        port = self._site._server.sockets[0].getsockname()[1]
         self.address = (host, port)
         self.kubelet.start()
         shown = f"[{host}]" if ":" in host else host
         return f"{'http' if plain else 'https'}://{shown}:{port}"
+
+    async def _listen(self):
+        host, port = self.address
+        self._site = web.TCPSite(self._runner, host, port, ssl_context=self._tls_context,
+                                 backlog=1024, reuse_address=True)
+        await self._site.start()
+
+    def begin_outage(self, seconds):
+        """Soon every connection is reset and new ones are refused, for so long."""
+        async def outage():
+            await asyncio.sleep(0.05)
+            await self._site.stop()
+            for connection in list(self._runner.server.connections):
+                if connection.transport:
+                    connection.transport.abort()
+            await asyncio.sleep(seconds)
+            await self._listen()
+        self._outage = asyncio.ensure_future(outage())
 
     def write_files(self, url, account, admin):
         """kubeconfigs and the in-cluster folder; returns what the ready line says."""

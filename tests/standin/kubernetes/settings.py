@@ -25,7 +25,9 @@ class Settings:
     rotate_check_seconds: float = 10.0
     collect_seconds: float = 0.3
     usage_check_seconds: float = 10.0
+    refresh_seconds: tuple = (0.04, 0.2)  # a patch until the pod's files follow it
     # sizes
+    watch_buffer_events: int = 1000
     pids_limit: int = 0
     log_bytes: int = 10 * 1024 * 1024
     # set by the control endpoint

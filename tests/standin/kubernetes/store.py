@@ -16,7 +16,6 @@ from . import errors
 
 ETCD_OBJECT_BYTES = 1536 * 1024
 HISTORY_EVENTS = 4096
-SLOW_WATCHER_EVENTS = 1000
 
 
 @dataclass(frozen=True)
@@ -83,12 +82,13 @@ class Subscriber:
 
     plural: str
     namespace: str | None
+    most: int = 1000
     events: deque = field(default_factory=deque)
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     overflown: bool = False
 
     def push(self, event):
-        if len(self.events) >= SLOW_WATCHER_EVENTS:
+        if len(self.events) >= self.most:
             self.overflown = True
         elif not self.overflown:
             self.events.append(event)
@@ -203,8 +203,8 @@ class Store:
             raise errors.too_old(version, self.oldest[plural])
         return [e for e in self.history[plural] if e.version > version]
 
-    def subscribe(self, plural, namespace):
-        subscriber = Subscriber(plural, namespace)
+    def subscribe(self, plural, namespace, most):
+        subscriber = Subscriber(plural, namespace, most)
         self.subscribers.add(subscriber)
         return subscriber
 

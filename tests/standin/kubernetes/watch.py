@@ -63,7 +63,8 @@ class Watch:
         """Serve until the end; `version` is None for "from the newest"."""
         store = self.server.store
         answer = await sink.open()
-        subscriber = store.subscribe(self.plural, self.namespace)
+        subscriber = store.subscribe(
+            self.plural, self.namespace, self.server.settings.watch_buffer_events)
         self.server.streams.add(self)
         try:
             await self._serve(sink, subscriber, version)

@@ -8,6 +8,7 @@ containers is over; a failing hook ends its container and the next one starts an
 import asyncio
 import copy
 import os
+import random
 import secrets as random_bytes
 import shutil
 import time
@@ -122,6 +123,10 @@ class PodWorker:
             self.gone, self.grace = True, 0 if self.grace is None else min(self.grace, 1)
         elif meta.get("deletionTimestamp"):
             self.grace = meta.get("deletionGracePeriodSeconds", 0)
+        else:
+            delay = random.uniform(*self.server.settings.refresh_seconds)
+            asyncio.get_running_loop().call_later(delay, self.wake.set)
+            return
         self.wake.set()
 
     def publish(self, terminal=False):
