@@ -49,8 +49,8 @@ static void system_id_random(char id[SYSTEM_ID_SIZE])
     id[2 + ID_LETTERS] = '\0';
 }
 
-/* The first word of a small file; false when there is none. */
-static bool read_word(const char *path, char *word, size_t size)
+/* What a small file holds, without blanks and line ends around it; false when that is nothing or too long. */
+static bool read_trimmed(const char *path, char *word, size_t size)
 {
     OWNED_STRBUF struct strbuf text = STRBUF_UP_TO(4 * KIB);
     struct error ignored = ERROR_NONE;
@@ -61,7 +61,9 @@ static bool read_word(const char *path, char *word, size_t size)
         return false;
     start = strbuf_text(&text);
     start += strspn(start, " \t\r\n");
-    length = strcspn(start, " \t\r\n");
+    length = strlen(start);
+    while (length > 0 && strchr(" \t\r\n", start[length - 1]) != NULL)
+        length--;
     if (length == 0 || length >= size)
         return false;
     memcpy(word, start, length);
@@ -73,8 +75,8 @@ static void system_id_make(char id[SYSTEM_ID_SIZE])
 {
     char machine_id[256];
 
-    if (read_word("/var/lib/dbus/machine-id", machine_id, sizeof(machine_id)) ||
-        read_word("/etc/machine-id", machine_id, sizeof(machine_id)))
+    if (read_trimmed("/var/lib/dbus/machine-id", machine_id, sizeof(machine_id)) ||
+        read_trimmed("/etc/machine-id", machine_id, sizeof(machine_id)))
         system_id_of_machine(machine_id, id);
     else
         system_id_random(id);
@@ -86,7 +88,7 @@ int system_id_load(const char *config_path, char id[SYSTEM_ID_SIZE], struct erro
     OWNED_TEXT char *folder = mem_copy(config_path, slash != NULL ? (size_t)(slash + 1 - config_path) : 0);
     OWNED_TEXT char *path = mem_format("%s.runner_system_id", folder);
 
-    if (read_word(path, id, SYSTEM_ID_SIZE) && system_id_is_valid(id))
+    if (read_trimmed(path, id, SYSTEM_ID_SIZE) && system_id_is_valid(id))
         return 0;
     system_id_make(id);
     if (folder[0] != '\0' && file_make_folders(folder, 0700, error) < 0)

@@ -57,7 +57,7 @@ static void add_given(struct targets *targets, const struct options *options)
     const char *name = options_text(options, "name");
 
     *add_target(targets) = (struct target){
-        .name = name != NULL ? name : "", .url = options_text(options, "url"), .token = mem_text(targets->token),
+        .name = name != NULL ? name : "runner", .url = options_text(options, "url"), .token = mem_text(targets->token),
         .short_token = pod_short_token(targets->token), .tls_ca_file = options_text(options, "tls-ca-file"),
         .tls_cert_file = options_text(options, "tls-cert-file"), .tls_key_file = options_text(options, "tls-key-file"),
     };

@@ -54,17 +54,14 @@ static int unregister_all(struct targets *targets)
     struct error error = ERROR_NONE;
     char id[SYSTEM_ID_SIZE];
     int end = END_DONE, signal = 0;
-    size_t failed = 0;
 
     if (system_id_load(targets->file.path, id, &error) < 0)
         screen_warn("%s", error.text);
     for (size_t i = 0; i < targets->count && signal == 0; i++) {
         enum end one = unregister_one(&targets->items[i], id, &signal);
 
-        if (one != END_DONE) {
-            end = failed == 0 ? (int)one : END_FAILED;
-            failed++;
-        }
+        if (one != END_DONE)
+            end = targets->count == 1 ? (int)one : END_FAILED;
     }
     if (targets_forget(targets, &error) < 0) {
         screen_fail("%s", error.text);
