@@ -12,7 +12,8 @@ struct trace;
 struct trace_events {
     /* DataOps wants the job to end: gracefully (canceling, once) or at once (canceled, failed, 403, 404 on PUT). */
     void (*cancel)(void *owner, bool gracefully);
-    /* There is room again after trace_put refused, or DataOps' position turned out to be another one (416 on the first chunk): trace_wanted tells. */
+    /* There is room again after trace_put refused, or DataOps' position went back (416, 412) so that bytes are wanted once more:
+     * trace_wanted tells. May also come after trace_finish. The trace must not be freed from here. */
     void (*wants)(void *owner);
     /* The final report is delivered, or given up (error), once. The trace may be freed from here. */
     void (*reported)(void *owner, const struct error *error);
@@ -34,9 +35,13 @@ void trace_free(struct trace *trace);
 void trace_accept(struct trace *trace, void (*answered)(void *owner, bool go, bool canceling));
 /* First offset that is still wanted from the reader. */
 uint64_t trace_wanted(const struct trace *trace);
-/* Takes bytes that start at trace_wanted(); returns how many were taken (0 when full). The first after a pause goes out at once, then at DataOps' interval. */
+/* Takes bytes that start at trace_wanted(); returns how many were taken (0 when full). The first after a pause goes out at once, then
+ * at DataOps' interval, a full PATCH of 1 MiB at once. What DataOps has already (adoption) is only added to the CRC. After an abort
+ * everything is taken and goes nowhere. */
 size_t trace_put(struct trace *trace, const char *bytes, size_t length);
-/* No more bytes will come. Sends the rest, then the final state until it is accepted (202, 412, retries), then reported. reason is mapped to what DataOps knows. */
+/* No more bytes will come. Sends the rest, then the final state until it is accepted (202, 412, retries), then reported. reason is mapped
+ * to what DataOps knows. When DataOps wants bytes again (wants), they are awaited for 60 s after the last trace_put; a second
+ * trace_finish says that there are none (its other arguments do not count). */
 void trace_finish(struct trace *trace, bool success, enum reason reason, int exit_code);
 /* Sends nothing any more (abort): reported is called with BLAME_NONE in a later turn. */
 void trace_abandon(struct trace *trace);

@@ -76,7 +76,7 @@ struct job {
 };
 
 /* Gives a job (job_free). On BLAME_INPUT *id and *token are still filled when they could be read (free token with mem_free), so that the job can be reported
- * as failed. An unknown key in executor_opts fails (statement 15). Over JOB_PAYLOAD_MOST fails. */
+ * as failed. error->code is the exit code to report: 3 for an unknown key in executor_opts (statement 15), else 0. Over JOB_PAYLOAD_MOST fails. */
 struct job *job_parse(const char *text, size_t length, uint64_t *id, char **token, struct error *error) MUST_CHECK;
 /* Finds "id" and "token" at the top level of a payload that is cut off or over the ceiling, reading only its beginning; false when not both were seen. */
 bool job_peek(const char *text, size_t length, uint64_t *id, char **token);

@@ -63,7 +63,8 @@ struct plan_settings {
     const char *const *mask_folders;    /* NULL-ended */
     const char *clone_url;              /* other base for git, or NULL */
 };
-/* Appends the plan as JSON to out. Fails (BLAME_INPUT) on what cannot be done. An unknown GIT_STRATEGY reads as the default. */
+/* Appends the plan as JSON to out; environment ends with GITLAB_ENV, GIT_TERMINAL_PROMPT and GCM_INTERACTIVE. Fails (BLAME_INPUT) on what cannot
+ * be done: job->unsupported, submodules, no usable repository or sha. An unknown GIT_STRATEGY reads as the default. */
 int plan_render(const struct job *job, const struct variables *variables, const struct plan_settings *settings, struct strbuf *out, struct error *error)
     MUST_CHECK;
 /* Gives a plan (plan_free) from JSON; BLAME_INPUT when the version is newer or something needed is missing. */
