@@ -182,7 +182,7 @@ struct job *job_parse(const char *text, size_t length, uint64_t *id, char **toke
         job_peek(text, length, id, token);
         return NULL;
     }
-    OWNED_JSON struct cJSON *tree = json_parse(text, length, error);
+    OWNED_JSON struct cJSON *tree = json_parse(length > 0 ? text : "", length, error);
     if (tree && json_is_object(tree))
         job = read_job(tree, error);
     else if (tree)

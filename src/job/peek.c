@@ -119,12 +119,12 @@ static void look_at(struct peek peek, const char *name, uint64_t *id, char **tok
 
 bool job_peek(const char *text, size_t length, uint64_t *id, char **token)
 {
-    struct peek peek = { text, text + (length < PEEK_MOST ? length : PEEK_MOST) };
+    struct peek peek = { text, length == 0 ? text : text + (length < PEEK_MOST ? length : PEEK_MOST) };
     char name[16];
 
     *id = 0;
     *token = NULL;
-    if (!take(&peek, '{'))
+    if (length == 0 || !take(&peek, '{'))
         return false;
     do {
         if (read_string(&peek, name, sizeof(name)) < 0 || !take(&peek, ':'))

@@ -162,6 +162,9 @@ static void what_is_not_json_is_refused(void **state)
     assert_null(parse("<html>sign in</html>", &error));
     assert_int_equal(error.blame, BLAME_INPUT);
     assert_null(parse("", &error));
+    uint64_t id;
+    char *token;
+    assert_null(job_parse(NULL, 0, &id, &token, &error)); /* an answer without a body */
     assert_null(parse("[]", &error));
     assert_null(parse("null", &error));
     refused("{" HEAD SCRIPT "} trailing", strlen("{" HEAD SCRIPT "} trailing"), "job payload");
