@@ -22,6 +22,8 @@ static const struct option items[] = {
       .help = "entry of the configuration to use; the first one when not given" },
     { .name = "namespace", .letter = 'n', .kind = OPTION_TEXT, .env = "POD_NAMESPACE", .value = "NAMESPACE",
       .help = "namespace when the configuration names none" },
+    { .name = "release", .kind = OPTION_TEXT, .env = "DATAOPS_RELEASE", .otherwise = "offline", .value = "NAME",
+      .help = "name of the installation, for the Pod's label" },
     { .name = "output", .letter = 'o', .kind = OPTION_TEXT, .value = "FORMAT", .choices = "yaml json",
       .otherwise = "yaml", .help = "form of the Pod" },
 };
@@ -62,6 +64,16 @@ static int read_job(struct rendering *rendering, const char *path, struct error 
     return rendering->job != NULL ? 0 : error_within(error, "%s", path);
 }
 
+/* feature_flags as "FF_X=true"; gives a NULL-ended list. */
+static char **flag_texts(const struct config_runner *runner)
+{
+    char **flags = mem_new_array(runner->feature_flags.count + 1, sizeof(*flags));
+
+    for (size_t i = 0; i < runner->feature_flags.count; i++)
+        flags[i] = mem_format("%s=%s", runner->feature_flags.items[i].key, runner->feature_flags.items[i].value);
+    return flags;
+}
+
 static int merge_variables(struct rendering *rendering, struct error *error)
 {
     const struct config_runner *runner = rendering->runner;
@@ -78,8 +90,13 @@ static int merge_variables(struct rendering *rendering, struct error *error)
     OWNED_TEXT char *tmp_dir = mem_format("%s.tmp", project_dir);
     input.project_dir = project_dir;
     input.tmp_dir = tmp_dir;
+    char **flags = flag_texts(runner);
+    input.runner_flags = (const char *const *)flags;
     variables_merge(&input, &rendering->variables);
-    return 0;
+    for (size_t i = 0; flags[i] != NULL; i++)
+        mem_free(flags[i]);
+    mem_free(flags);
+    return variables_check(&rendering->variables, error);
 }
 
 static int print_pod(const struct rendering *rendering, const struct options *options, struct error *error)
@@ -87,7 +104,7 @@ static int print_pod(const struct rendering *rendering, const struct options *op
     const char *ns = rendering->runner->kubernetes.ns;
     struct pod_input input = {
         .job = rendering->job, .variables = &rendering->variables, .runner = rendering->runner,
-        .ns = ns != NULL ? ns : options_text(options, "namespace"), .release = "offline", .slot = "0",
+        .ns = ns != NULL ? ns : options_text(options, "namespace"), .release = options_text(options, "release"), .slot = "0",
         .short_token = rendering->short_token, .version = DATAOPS_VERSION, .attempt = 1,
     };
     OWNED_STRBUF struct strbuf text = STRBUF_EMPTY;
@@ -135,7 +152,7 @@ static int render_run(struct options *options)
     }
     if (config_file_load(&file, options, warn_line, &error) < 0 || render(&rendering, file.config, options, &error) < 0) {
         screen_fail("%s", error.text);
-        end = error.blame == BLAME_CONFIG ? END_CONFIG : END_FAILED;
+        end = error.blame == BLAME_CONFIG ? END_CONFIG : rendering.runner == NULL ? END_USAGE : END_FAILED;
     }
     job_free(rendering.job);
     variables_clear(&rendering.variables);
