@@ -32,6 +32,19 @@ _DEFAULT = [
 ]
 
 
+async def either(work, seconds):
+    """Wait for this work or so long; tells whether it was done.
+
+    Unlike asyncio.wait_for it never swallows a cancellation that comes meanwhile.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait({task}, timeout=seconds)
+        return task.done()
+    finally:
+        task.cancel()
+
+
 class StartError(Exception):
     """The command could not be started; the container ends with StartError, 128."""
 
@@ -194,17 +207,14 @@ class Process:
         loop = asyncio.get_running_loop()
         fd = os.pidfd_open(self._proc.pid)
         ended = loop.create_future()
-        loop.add_reader(fd, ended.set_result, None)
+        loop.add_reader(fd, lambda: ended.done() or ended.set_result(None))
         try:
             await ended
         finally:
             loop.remove_reader(fd)
             os.close(fd)
         code = self._proc.wait()
-        try:
-            await asyncio.wait_for(self._pipes_done.wait(), 5)
-        except asyncio.TimeoutError:
-            pass
+        await either(self._pipes_done.wait(), 5)
         self.exit_code = 128 - code if code < 0 else code
         self.finished_at = time.time()
         if self._pidfd is not None:
@@ -228,9 +238,7 @@ class Process:
         if self.exited.is_set():
             return
         self.signal(signal.SIGTERM)
-        try:
-            await asyncio.wait_for(self.exited.wait(), grace)
-        except asyncio.TimeoutError:
+        if not await either(self.exited.wait(), grace):
             self.signal(signal.SIGKILL)
             await self.exited.wait()
 

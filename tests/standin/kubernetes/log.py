@@ -10,6 +10,7 @@ import datetime
 import re
 
 from . import errors
+from .container import either
 from .faults import Damage
 from .sinks import BodySink, WebSocketSink
 
@@ -204,9 +205,7 @@ class Reader:
         if not self._log.writing:
             return False, False
         if not self._events:
-            try:
-                await asyncio.wait_for(self._wake.wait(), CHECK_SECONDS)
-            except asyncio.TimeoutError:
+            if not await either(self._wake.wait(), CHECK_SECONDS):
                 return True, False
         self._wake.clear()
         event = self._events.pop(0)

@@ -15,7 +15,7 @@ import time
 
 from . import errors, status
 from .container import (ConfigError, Process, StartError, bubblewrap_command,
-                        enter_command, identity_of)
+                        either, enter_command, identity_of)
 from .crilog import ContainerLog
 from .environment import container_command, container_environment
 from .images import PullError, Root, registry_credentials
@@ -178,10 +178,7 @@ class PodWorker:
 
     async def _nap(self, seconds):
         """Sleep, or until something changed."""
-        try:
-            await asyncio.wait_for(self.wake.wait(), max(0.0, seconds))
-        except asyncio.TimeoutError:
-            pass
+        await either(self.wake.wait(), max(0.0, seconds))
         self.wake.clear()
 
     def _deadline_passed(self):
@@ -510,10 +507,7 @@ class PodWorker:
                 instance.process.signal(9)
                 await instance.process.exited.wait()
                 return
-            try:
-                await asyncio.wait_for(instance.process.exited.wait(), min(left, 0.5))
-            except asyncio.TimeoutError:
-                continue
+            await either(instance.process.exited.wait(), min(left, 0.5))
 
     async def _terminate(self):
         grace = self.eviction_grace if self.grace is None else self.grace
