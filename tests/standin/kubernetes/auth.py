@@ -72,14 +72,18 @@ def write_atomically(path, text):
 
 
 def _bindings(documents, account):
-    names = set()
+    """(kind, name) of each bound role -> the namespace it counts in, None for all."""
+    bound = {}
     for document in documents:
         if document.get("kind") not in ("RoleBinding", "ClusterRoleBinding"):
             continue
+        scope = None
+        if document["kind"] == "RoleBinding":
+            scope = document["metadata"].get("namespace") or account.namespace
         for subject in document.get("subjects") or []:
             if subject.get("kind") == "ServiceAccount" and subject["name"] == account.name:
-                names.add((document["roleRef"]["kind"], document["roleRef"]["name"]))
-    return names
+                bound[document["roleRef"]["kind"], document["roleRef"]["name"]] = scope
+    return bound
 
 
 def load_rules(path, account):
@@ -88,15 +92,18 @@ def load_rules(path, account):
     roles = [d for d in documents if d.get("kind") in ("Role", "ClusterRole")]
     if not roles:
         raise ValueError(f"{path}: no Role or ClusterRole in it")
-    if any(d["kind"].endswith("Binding") for d in documents if "kind" in d):
+    bound = None
+    if any(str(d.get("kind")).endswith("Binding") for d in documents):
         bound = _bindings(documents, account)
-        roles = [r for r in roles if (r["kind"], r["metadata"]["name"]) in bound]
     rules = []
     for role in roles:
-        namespace = None
+        key = role["kind"], role["metadata"]["name"]
+        if bound is not None and key not in bound:
+            continue
+        scope = bound[key] if bound is not None else None
         if role["kind"] == "Role":
-            namespace = role["metadata"].get("namespace") or account.namespace
-        rules += [(namespace, rule) for rule in role.get("rules") or []]
+            scope = role["metadata"].get("namespace") or account.namespace
+        rules += [(scope, rule) for rule in role.get("rules") or []]
     return rules
 
 

@@ -10,6 +10,7 @@ import asyncio
 from aiohttp import WSMsgType, web
 
 FOREVER_SECONDS = 86400
+CLOSE_SECONDS = 1.0
 
 
 class WebSocketSink:
@@ -19,7 +20,8 @@ class WebSocketSink:
         self.protocol = protocol
         self.closed = asyncio.Event()
         self._socket = web.WebSocketResponse(
-            protocols=(protocol,) if protocol else (), compress=False)
+            protocols=(protocol,) if protocol else (), compress=False,
+            timeout=CLOSE_SECONDS)
         if protocol == "":
             self._socket.headers["Sec-WebSocket-Protocol"] = ""
         self._reader = None
