@@ -27,6 +27,14 @@
 #define STEP_ORDER_MAX_BYTES (8u * 1024 * 1024)
 #define STEP_ORDER_MAX_ENTRIES 65536u          /* environment entries in an order block */
 
+/*
+ * The shell is started as SHELL /proc/self/fd/200 and the descriptor (sealed, read only in effect) stays open in all
+ * that the script starts. The number keeps away from those that scripts use (0 to 9), that shells take for themselves
+ * (10 and up, in bash 255 and down) and that programs get next. Under a lower limit of descriptors: the first free
+ * one from 10 on.
+ */
+#define STEP_SCRIPT_FD 200
+
 /* Exit codes of the program. */
 #define STEP_EXIT_BYE 0   /* courier said BYE */
 #define STEP_EXIT_USAGE 2 /* unknown argument */

@@ -9,12 +9,7 @@
 
 #include "step/protocol.h"
 
-/*
- * Where the shell finds its script. The descriptor stays open in all that the script starts, so it keeps away from
- * the numbers that scripts use (0 to 9), that shells take for themselves (10 and up, 255 and down in bash) and that
- * programs get next.
- */
-enum { SCRIPT_FD = 200, SCRIPT_FD_LEAST = 10 };
+enum { SCRIPT_FD_LEAST = 10 }; /* when STEP_SCRIPT_FD is over the limit */
 
 static const struct {
     uint32_t kind; /* enum step_shell */
@@ -84,7 +79,7 @@ noreturn void child_become(const struct child *child)
         child_fail(child, STEP_CALL_STDIN, errno);
     if (dup2(child->output_fd, STDOUT_FILENO) < 0 || dup2(child->output_fd, STDERR_FILENO) < 0)
         child_fail(child, STEP_CALL_PIPE, errno);
-    int script_fd = fcntl(child->script_fd, F_DUPFD, SCRIPT_FD);
+    int script_fd = fcntl(child->script_fd, F_DUPFD, STEP_SCRIPT_FD);
     if (script_fd < 0)
         script_fd = fcntl(child->script_fd, F_DUPFD, SCRIPT_FD_LEAST);
     if (script_fd < 0)

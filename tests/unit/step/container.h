@@ -123,8 +123,11 @@ static inline void add_bare_root(const struct place *place, const char **words, 
     add(words, count, 4, "--tmpfs", "/usr/bin", "--tmpfs", "/usr/local/bin");
     add(words, count, 6, "--ro-bind", step_program, "/step", "--ro-bind", test_program, "/test");
     add(words, count, 4, "--perms", "0755", "--dir", "/tmp");
-    if (*place->shell)
-        add(words, count, 7, "--perms", "0755", "--dir", "/busybox", "--ro-bind", place->shell, "/busybox/sh");
+    if (!*place->shell)
+        return;
+    add(words, count, 7, "--perms", "0755", "--dir", "/busybox", "--ro-bind", place->shell, "/busybox/sh");
+    /* the first of all shells is there, and may not be executed */
+    add(words, count, 3, "--ro-bind", "/etc/passwd", "/usr/local/bin/bash");
 }
 
 static inline void add_bubblewrap(const struct container *container, const char **words, unsigned *count, char *uid)

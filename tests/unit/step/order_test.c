@@ -81,6 +81,23 @@ static void every_wrong_block_is_refused(void **state)
     }
 }
 
+static void so_many_entries_are_taken_and_not_one_more(void **state)
+{
+    (void)state;
+    for (uint32_t entries = STEP_ORDER_MAX_ENTRIES; entries <= STEP_ORDER_MAX_ENTRIES + 1; entries++) {
+        struct order order;
+        char *block;
+        char *body = calloc(entries + 1, 3);
+        memcpy(body, "/b", 3);
+        for (uint32_t i = 1; i <= entries; i++)
+            memcpy(body + (size_t)3 * i, "A=", 3);
+        const struct row row = { "many", 1, 2, entries, 0, body, (size_t)3 * (entries + 1) };
+        assert_int_equal(parse(&order, &row, &block), entries > STEP_ORDER_MAX_ENTRIES ? -1 : 0);
+        free(body);
+        free(block);
+    }
+}
+
 static void a_cut_or_unmarked_block_is_refused(void **state)
 {
     (void)state;
@@ -103,7 +120,7 @@ static void a_cut_or_unmarked_block_is_refused(void **state)
 static void the_environment_is_the_orders_and_the_rest_of_the_images(void **state)
 {
     (void)state;
-    const struct row row = { "good", 1, 2, 3, 0, BODY("/b\0PATH=/bin\0HOM=1\0A=\0") };
+    const struct row row = { "good", 1, 2, 4, 0, BODY("/b\0PATH=/bin\0HOM=1\0HOME2=\0A=\0") };
     char path[] = "PATH=/usr/local/go/bin";
     char home[] = "HOME=/root";
     char odd[] = "odd";
@@ -114,10 +131,11 @@ static void the_environment_is_the_orders_and_the_rest_of_the_images(void **stat
     char **environment = order_environment(&order, own);
     assert_string_equal(environment[0], "PATH=/bin");
     assert_string_equal(environment[1], "HOM=1");
-    assert_string_equal(environment[2], "A=");
-    assert_ptr_equal(environment[3], home);
-    assert_ptr_equal(environment[4], odd);
-    assert_null(environment[5]);
+    assert_string_equal(environment[2], "HOME2=");
+    assert_string_equal(environment[3], "A=");
+    assert_ptr_equal(environment[4], home);
+    assert_ptr_equal(environment[5], odd);
+    assert_null(environment[6]);
     free(environment);
     free(block);
 }
@@ -127,6 +145,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_block_comes_apart),
         cmocka_unit_test(every_wrong_block_is_refused),
+        cmocka_unit_test(so_many_entries_are_taken_and_not_one_more),
         cmocka_unit_test(a_cut_or_unmarked_block_is_refused),
         cmocka_unit_test(the_environment_is_the_orders_and_the_rest_of_the_images),
     };

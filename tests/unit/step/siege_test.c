@@ -9,8 +9,6 @@
 static const struct place plain = { .name = "plain process", .uid = 12345 };
 static const struct place as_root = { .name = "PID 1, root without capabilities", .first = true };
 static const struct place as_user = { .name = "PID 1, uid 1000", .first = true, .uid = 1000 };
-/* a user of its own, so that no other test runs against its limit */
-static const struct place crowded = { .name = "40 processes", .first = true, .uid = 23456, .processes = 40 };
 static const struct place empty = { .name = "no shell at all", .first = true, .uid = 1000, .shell = "" };
 
 /* Opens a container, or skips the test where there are none. */
@@ -101,6 +99,26 @@ static void term_from_outside_does_not_end_step(void **state)
     container_close(&container);
 }
 
+static void the_end_of_the_grace_reaches_what_changed_its_session(void **state)
+{
+    (void)state;
+    struct container container;
+    struct step_started started;
+    size_t bytes;
+    open_in(&container, &as_user);
+    send_run(&container, 1,
+             &(struct wish){ .grace_ms = 200,
+                             .script = "trap '' TERM; setsid sh -c 'echo free; exec sleep 1000' & wait" });
+    const int fd = expect_started(&container, 1, &started);
+    output_expect(fd, "free\n");
+    send_stop(&container, 1);
+    assert_int_equal(expect_exited(&container, 1), SIGKILL);
+    free(output_read(fd, 0, &bytes)); /* EOF: nobody has the pipe any more */
+    close(fd);
+    run_prints(&container, "echo next", "next\n");
+    container_close(&container);
+}
+
 static void limits_set_on_step_do_not_reach_the_next_script(void **state)
 {
     (void)state;
@@ -117,16 +135,36 @@ static void limits_set_on_step_do_not_reach_the_next_script(void **state)
     container_close(&container);
 }
 
-/* `TEST soften PID`: lowers soft limits of another process so far that it can hardly do anything. */
-static int inside_soften(char **words)
+static void a_limit_that_cannot_be_undone_ends_step(void **state)
+{
+    (void)state;
+    struct container container;
+    struct step_started started;
+    char script[640];
+    open_in(&container, &as_user);
+    snprintf(script, sizeof script, "exec '%s' harden $PPID", test_program);
+    send_run(&container, 1, &(struct wish){ .script = script });
+    const int fd = expect_started(&container, 1, &started);
+    assert_int_equal(container_wait(&container), STEP_EXIT_LOST);
+    assert_true(container_said(&container, "dataops-step: cannot wait for courier\n"));
+    close(fd);
+    container_close(&container);
+}
+
+/* `TEST soften PID`, `TEST harden PID`: lowers limits of another process so far that it can hardly do anything. */
+static int inside_lower(char **words)
 {
     static const int which[] = { RLIMIT_NOFILE, RLIMIT_FSIZE, RLIMIT_CORE, RLIMIT_STACK, RLIMIT_NPROC, RLIMIT_DATA };
-    const pid_t victim = (pid_t)strtol(words[0], NULL, 10);
+    const bool hard = strcmp(words[0], "harden") == 0;
+    const pid_t victim = (pid_t)strtol(words[1], NULL, 10);
     for (size_t i = 0; i < sizeof which / sizeof *which; i++) {
         struct rlimit limit;
+        if (hard && which[i] == RLIMIT_FSIZE) /* step's stderr is a file here */
+            continue;
         if (prlimit(victim, (__rlimit_resource_t)which[i], NULL, &limit) < 0)
             return 1;
         limit.rlim_cur = 0;
+        limit.rlim_max = hard ? 0 : limit.rlim_max;
         if (prlimit(victim, (__rlimit_resource_t)which[i], &limit, NULL) < 0)
             return 1;
     }
@@ -160,6 +198,9 @@ static void after_script_finds_room_after_a_fork_bomb(void **state)
 {
     (void)state;
     static const char *const kinds[] = { "full", "busy" };
+    /* the limit counts all processes of a user: one for this test alone */
+    const struct place crowded = { .name = "40 processes", .first = true, .processes = 40,
+                                   .uid = 100000 + (unsigned)getpid() };
     for (size_t i = 0; i < 2; i++) {
         struct container container;
         struct step_started started;
@@ -452,7 +493,9 @@ int main(int count, char **words)
         cmocka_unit_test(the_control_socket_cannot_be_taken),
         cmocka_unit_test(no_signal_from_inside_ends_step),
         cmocka_unit_test(term_from_outside_does_not_end_step),
+        cmocka_unit_test(the_end_of_the_grace_reaches_what_changed_its_session),
         cmocka_unit_test(limits_set_on_step_do_not_reach_the_next_script),
+        cmocka_unit_test(a_limit_that_cannot_be_undone_ends_step),
         cmocka_unit_test(after_script_finds_room_after_a_fork_bomb),
         cmocka_unit_test(no_shell_is_reported),
         cmocka_unit_test(a_shell_that_may_not_be_executed_is_told_from_none),
@@ -473,8 +516,8 @@ int main(int count, char **words)
         return inside_attack(words + 2);
     if (count > 2 && strcmp(words[1], "bomb") == 0)
         return inside_bomb(words + 2);
-    if (count > 2 && strcmp(words[1], "soften") == 0)
-        return inside_soften(words + 2);
+    if (count > 2 && (strcmp(words[1], "soften") == 0 || strcmp(words[1], "harden") == 0))
+        return inside_lower(words + 1);
     programs_find();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
