@@ -13,15 +13,15 @@ enum end {
     END_PLATFORM = 5,   /* DataOps cannot be reached */
     END_KUBERNETES = 6, /* Kubernetes refused or cannot be reached */
     END_TIMEOUT = 7,
-    END_SIGNAL = 128,   /* + number of the signal */
+    END_SIGNAL = 128, /* + number of the signal */
 };
 
 struct command {
     const char *name;
-    const char *summary;             /* one line, for the list of commands */
-    const char *words;               /* "[COMMAND]" in the usage line, or "" */
-    const char *about;               /* a paragraph for its help */
-    const char *examples;            /* two, as they are printed */
+    const char *summary;  /* one line, for the list of commands */
+    const char *words;    /* "[COMMAND]" in the usage line, or "" */
+    const char *about;    /* a paragraph for its help */
+    const char *examples; /* two, as they are printed */
     struct option_table options;
     const char *const *open_prefixes; /* flags that begin so are taken without a table entry */
     size_t words_most;

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+/* clang-format off */
 static const struct option global_items[] = {
     { .name = "debug", .kind = OPTION_SWITCH, .env = "DEBUG", .env_too = "RUNNER_DEBUG", .otherwise = "false",
       .help = "log everything; never a secret" },
@@ -17,11 +18,12 @@ static const struct option global_items[] = {
     { .name = "no-color", .kind = OPTION_SWITCH, .otherwise = "false", .help = "no colours (NO_COLOR does the same)" },
     { .name = "help", .letter = 'h', .kind = OPTION_SWITCH, .otherwise = "false", .help = "print help and end" },
 };
+/* clang-format on */
 const struct option_table global_options = OPTION_TABLE(global_items);
 
 const struct command *const commands[] = {
     &command_register, &command_verify, &command_unregister, &command_list, &command_run,
-    &command_render, &command_lint, &command_version, &command_help, NULL,
+    &command_render,   &command_lint,   &command_version,    &command_help, NULL,
 };
 
 const struct command *command_find(const char *name)
@@ -50,8 +52,8 @@ static int unknown_command(const char *name)
         count++;
     }
     nearest = quote_nearest(name, names, count);
-    error_set(&error, BLAME_INPUT, 0, nearest != NULL ? "unknown command %.60s; did you mean %s?" : "unknown command %.60s",
-              name, nearest);
+    error_set(&error, BLAME_INPUT, 0,
+              nearest != NULL ? "unknown command %.60s; did you mean %s?" : "unknown command %.60s", name, nearest);
     return usage_error("", &error);
 }
 
@@ -79,8 +81,12 @@ static int run_command(const struct command *command, char **arguments, char **e
     struct options options = OPTIONS_EMPTY;
     struct error error = ERROR_NONE;
     const struct options_input input = {
-        .tables = tables, .table_count = COUNT_OF(tables), .open_prefixes = command->open_prefixes,
-        .words_most = command->words_most, .arguments = arguments, .environment = environment,
+        .tables = tables,
+        .table_count = COUNT_OF(tables),
+        .open_prefixes = command->open_prefixes,
+        .words_most = command->words_most,
+        .arguments = arguments,
+        .environment = environment,
     };
     int end;
 
@@ -123,7 +129,10 @@ int cli_run(char **argv, char **environment)
     struct options options = OPTIONS_EMPTY;
     struct error error = ERROR_NONE;
     const struct options_input input = {
-        .tables = &global_options, .table_count = 1, .stop_at_word = true, .arguments = arguments,
+        .tables = &global_options,
+        .table_count = 1,
+        .stop_at_word = true,
+        .arguments = arguments,
         .environment = environment,
     };
     const struct command *command;

@@ -41,7 +41,8 @@ int config_file_load(struct config_file *file, const struct options *options, vo
         error->blame = BLAME_CONFIG;
         return -1;
     }
-    file->config = config_load(strbuf_text(&file->text), file->text.length, config_syntax_of(file->path), file->path, error);
+    file->config =
+        config_load(strbuf_text(&file->text), file->text.length, config_syntax_of(file->path), file->path, error);
     if (file->config == NULL)
         return -1;
     if (warn != NULL)

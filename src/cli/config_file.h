@@ -8,15 +8,17 @@
 #define CONFIG_MOST (4u * MIB)
 
 /* The option --config, for each command's table. */
+/* clang-format off */
 #define OPTION_CONFIG                                                                                                  \
     {                                                                                                                  \
         .name = "config", .letter = 'c', .kind = OPTION_TEXT, .env = "CONFIG_FILE", .value = "FILE",                   \
         .help = "configuration; as root /etc/gitlab-runner/config.toml, else ~/.gitlab-runner/config.toml"             \
     }
+/* clang-format on */
 
 struct config_file {
     char *path;
-    struct strbuf text;    /* as on disk; wiped when cleared: it holds tokens */
+    struct strbuf text; /* as on disk; wiped when cleared: it holds tokens */
     struct config *config;
 };
 #define CONFIG_FILE_EMPTY ((struct config_file){ 0 })

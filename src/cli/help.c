@@ -110,13 +110,14 @@ void help_program(struct strbuf *out)
     for (size_t i = 0; commands[i] != NULL; i++)
         strbuf_format(out, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
     add_options("Options of every command", &global_options, out);
-    strbuf_add_text(out, "\nExit codes:\n"
-                         "  0 done   1 failed   2 wrong command line   3 configuration invalid\n"
-                         "  4 token refused or not registered   5 DataOps unreachable   6 Kubernetes refused or unreachable\n"
-                         "  7 timed out   130, 143 ended by a signal\n"
-                         "\nExamples:\n"
-                         "  dataops-runner register --url https://app.dataops.live --token-file token\n"
-                         "  dataops-runner help run\n");
+    strbuf_add_text(
+        out, "\nExit codes:\n"
+             "  0 done   1 failed   2 wrong command line   3 configuration invalid\n"
+             "  4 token refused or not registered   5 DataOps unreachable   6 Kubernetes refused or unreachable\n"
+             "  7 timed out   130, 143 ended by a signal\n"
+             "\nExamples:\n"
+             "  dataops-runner register --url https://app.dataops.live --token-file token\n"
+             "  dataops-runner help run\n");
 }
 
 static int help_run(struct options *options)

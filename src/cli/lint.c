@@ -42,10 +42,12 @@ static void note_runner(const struct config_runner *runner)
         if (!is_mounted(&kubernetes->volumes, expected[i].path))
             screen_note("note: runner %s mounts nothing at %s; %s", runner->name, expected[i].path, expected[i].why);
     if (is_mounted(&kubernetes->volumes, "/cache"))
-        screen_note("note: runner %s mounts a volume at /cache; DataOps jobs make a link there themselves", runner->name);
+        screen_note("note: runner %s mounts a volume at /cache; DataOps jobs make a link there themselves",
+                    runner->name);
     if (kubernetes->image == NULL && runner->docker_image == NULL)
         screen_note("note: runner %s has no image: a job that names none fails", runner->name);
-    if ((runner->token == NULL || runner->token[0] == '\0') && (runner->token_file == NULL || runner->token_file[0] == '\0'))
+    if ((runner->token == NULL || runner->token[0] == '\0') &&
+        (runner->token_file == NULL || runner->token_file[0] == '\0'))
         screen_note("note: runner %s has neither token nor token_file", runner->name);
 }
 
@@ -75,8 +77,9 @@ const struct command command_lint = {
     .name = "lint",
     .summary = "check the configuration",
     .words = "",
-    .about = "Checks the configuration: syntax, unknown keys (with the nearest known one), values, and whether jobs will\n"
-             "find the folders that DataOps projects expect. Warnings and notes leave the exit code at 0; an error is 3.",
+    .about =
+        "Checks the configuration: syntax, unknown keys (with the nearest known one), values, and whether jobs will\n"
+        "find the folders that DataOps projects expect. Warnings and notes leave the exit code at 0; an error is 3.",
     .examples = "  dataops-runner lint --config config.toml\n"
                 "  dataops-runner lint && dataops-runner run\n",
     .options = { items, COUNT_OF(items) },

@@ -11,12 +11,14 @@
 #include <inttypes.h>
 #include <string.h>
 
+/* clang-format off */
 static const struct option items[] = {
     OPTION_CONFIG,
     { .name = "output", .letter = 'o', .kind = OPTION_TEXT, .value = "FORMAT", .choices = "table wide json yaml name",
       .otherwise = "table", .help = "form of the list" },
     { .name = "show-tokens", .kind = OPTION_SWITCH, .otherwise = "false", .help = "print whole tokens" },
 };
+/* clang-format on */
 
 static void warn_line(const char *line)
 {

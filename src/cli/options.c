@@ -93,8 +93,9 @@ static struct option_value *value_find(const struct options *options, const char
     for (size_t i = 0; i < options->value_count; i++) {
         const struct option *option = options->values[i].option;
 
-        if (letter != 0 ? option->letter == letter
-                        : strcmp(option->name, name) == 0 || (option->alias != NULL && strcmp(option->alias, name) == 0))
+        if (letter != 0
+                ? option->letter == letter
+                : strcmp(option->name, name) == 0 || (option->alias != NULL && strcmp(option->alias, name) == 0))
             return &options->values[i];
     }
     return NULL;
@@ -118,7 +119,8 @@ static int flag_unknown(const struct options *options, const struct flag *flag, 
     }
     const char *nearest = flag->dash[1] == '-' ? quote_nearest(flag->name, names, count) : NULL;
     if (nearest != NULL)
-        return error_set(error, BLAME_INPUT, 0, "unknown option %s%.80s; did you mean --%s?", flag->dash, flag->name, nearest);
+        return error_set(error, BLAME_INPUT, 0, "unknown option %s%.80s; did you mean --%s?", flag->dash, flag->name,
+                         nearest);
     return error_set(error, BLAME_INPUT, 0, "unknown option %s%.80s", flag->dash, flag->name);
 }
 
@@ -170,7 +172,8 @@ static int flag_known(struct option_value *value, const struct flag *flag, char 
     return 0;
 }
 
-static int flag_read(struct options *options, const struct options_input *input, char *word, char ***next, struct error *error)
+static int flag_read(struct options *options, const struct options_input *input, char *word, char ***next,
+                     struct error *error)
 {
     struct flag flag = { .dash = word[1] == '-' ? "--" : "-" };
     char *name = word + strlen(flag.dash), *equals = strchr(name, '=');
@@ -236,7 +239,8 @@ static char *environment_find(char **environment, const char *name)
     size_t length = name != NULL ? strlen(name) : 0;
 
     for (size_t i = 0; name != NULL && environment != NULL && environment[i] != NULL; i++)
-        if (strncmp(environment[i], name, length) == 0 && environment[i][length] == '=' && environment[i][length + 1] != '\0')
+        if (strncmp(environment[i], name, length) == 0 && environment[i][length] == '=' &&
+            environment[i][length + 1] != '\0')
             return environment[i] + length + 1;
     return NULL;
 }

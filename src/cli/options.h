@@ -18,9 +18,9 @@ enum option_kind {
 };
 
 struct option {
-    const char *name;      /* without the dashes */
-    const char *alias;     /* a second long name, or NULL */
-    char letter;           /* -x, or 0 */
+    const char *name;  /* without the dashes */
+    const char *alias; /* a second long name, or NULL */
+    char letter;       /* -x, or 0 */
     enum option_kind kind;
     const char *env, *env_too;
     const char *otherwise; /* default as text, or NULL */
@@ -59,15 +59,15 @@ struct options {
 struct options_input {
     const struct option_table *tables; /* all of them, the command's own first */
     size_t table_count;
-    const char *const *open_prefixes;  /* NULL-ended, or NULL */
-    size_t words_most;                 /* more words than these are an error */
-    bool stop_at_word;                 /* the first word ends reading: what follows belongs to a command */
-    char **arguments;                  /* NULL-ended, without the program; secrets in it are overwritten */
-    char **environment;                /* NULL-ended NAME=value, likewise */
+    const char *const *open_prefixes; /* NULL-ended, or NULL */
+    size_t words_most;                /* more words than these are an error */
+    bool stop_at_word;                /* the first word ends reading: what follows belongs to a command */
+    char **arguments;                 /* NULL-ended, without the program; secrets in it are overwritten */
+    char **environment;               /* NULL-ended NAME=value, likewise */
 };
 
-/* Reads arguments and environment into options (options_clear, also after a failure). BLAME_INPUT names the flag, and the
- * nearest one for a flag that nobody knows. Returns how many arguments were used, or -1. */
+/* Reads arguments and environment into options (options_clear, also after a failure). BLAME_INPUT names the flag, and
+ * the nearest one for a flag that nobody knows. Returns how many arguments were used, or -1. */
 long options_parse(struct options *options, const struct options_input *input, struct error *error) MUST_CHECK;
 /* Overwrites and frees. */
 void options_clear(struct options *options);

@@ -15,12 +15,13 @@
 
 #define DEFAULT_URL "https://app.dataops.live"
 
+/* clang-format off */
 static const struct option items[] = {
     { .name = "non-interactive", .letter = 'n', .kind = OPTION_SWITCH, .env = "REGISTER_NON_INTERACTIVE",
       .otherwise = "false", .help = "ask nothing" },
     OPTION_CONFIG,
-    { .name = "url", .letter = 'u', .kind = OPTION_TEXT, .env = "CI_SERVER_URL", .otherwise = DEFAULT_URL, .value = "URL",
-      .help = "address of DataOps" },
+    { .name = "url", .letter = 'u', .kind = OPTION_TEXT, .env = "CI_SERVER_URL", .otherwise = DEFAULT_URL,
+      .value = "URL", .help = "address of DataOps" },
     { .name = "registration-token", .letter = 'r', .kind = OPTION_SECRET, .env = "REGISTRATION_TOKEN", .value = "TOKEN",
       .help = "token of a group or project that a runner is made with; - reads it from stdin" },
     { .name = "token", .letter = 't', .kind = OPTION_SECRET, .env = "CI_SERVER_TOKEN", .value = "TOKEN",
@@ -65,6 +66,7 @@ static const struct option items[] = {
     { .name = "template-config", .kind = OPTION_TEXT, .env = "TEMPLATE_CONFIG_FILE", .value = "FILE" },
     OPTIONS_TLS,
 };
+/* clang-format on */
 
 static const char *const open_prefixes[] = { "docker-", "kubernetes-", NULL };
 
@@ -86,7 +88,9 @@ static int read_answer(struct registering *registering, const struct remote *rem
     if (tree == NULL)
         return error_within(error, "the answer of DataOps");
     registering->id = (uint64_t)json_int(tree, "id", 0);
-    registering->runner_token = mem_text(token != NULL ? token : registering->by_runner_token ? registering->token : NULL);
+    registering->runner_token = mem_text(token != NULL                  ? token
+                                         : registering->by_runner_token ? registering->token
+                                                                        : NULL);
     registering->expires_at = mem_text(json_text(tree, "token_expires_at", NULL));
     now_text(registering->obtained_at);
     if (registering->id == 0 || registering->runner_token == NULL)
@@ -99,12 +103,14 @@ static void explain_refusal(const struct registering *registering, const struct 
 {
     screen_fail("%s", remote->error.text);
     if (remote->status == 410)
-        screen_note("Registration tokens are switched off there: create a runner in DataOps (group or project, CI/CD, Runners) "
-                    "and register with --token glrt-...");
+        screen_note(
+            "Registration tokens are switched off there: create a runner in DataOps (group or project, CI/CD, Runners) "
+            "and register with --token glrt-...");
     else if (remote->status == 401 || remote->status == 403)
         screen_note(registering->by_runner_token
                         ? "DataOps does not know this runner token: was the runner deleted, or has the token expired?"
-                        : "DataOps does not know this registration token: copy it from the group's or project's CI/CD settings.");
+                        : "DataOps does not know this registration token: copy it from the group's or project's CI/CD "
+                          "settings.");
 }
 
 /* A runner that nobody can use is a dead line in DataOps: it is taken away again. */
@@ -173,15 +179,21 @@ static int register_at_dataops(struct registering *registering)
     struct error error = ERROR_NONE;
     char id[SYSTEM_ID_SIZE];
     const struct dataops_register wish = {
-        .description = options_text(options, "description"), .tag_list = options_text(options, "tag-list"),
+        .description = options_text(options, "description"),
+        .tag_list = options_text(options, "tag-list"),
         .access_level = options_text(options, "access-level"),
         .maintenance_note = options_text(options, "maintenance-note"),
-        .run_untagged = options_switch(options, "run-untagged"), .locked = options_switch(options, "locked"),
-        .paused = options_switch(options, "paused"), .maximum_timeout_s = options_number(options, "maximum-timeout"),
+        .run_untagged = options_switch(options, "run-untagged"),
+        .locked = options_switch(options, "locked"),
+        .paused = options_switch(options, "paused"),
+        .maximum_timeout_s = options_number(options, "maximum-timeout"),
     };
     struct remote_place place = {
-        .url = options_text(options, "url"), .token = registering->token, .system_id = id,
-        .tls_ca_file = options_text(options, "tls-ca-file"), .tls_cert_file = options_text(options, "tls-cert-file"),
+        .url = options_text(options, "url"),
+        .token = registering->token,
+        .system_id = id,
+        .tls_ca_file = options_text(options, "tls-ca-file"),
+        .tls_cert_file = options_text(options, "tls-cert-file"),
         .tls_key_file = options_text(options, "tls-key-file"),
     };
     int end = END_USAGE;
@@ -214,7 +226,9 @@ static void registering_clear(struct registering *registering)
 static int register_run(struct options *options)
 {
     struct registering registering = {
-        .options = options, .config_path = config_file_path(options), .existing = STRBUF_UP_TO(CONFIG_MOST),
+        .options = options,
+        .config_path = config_file_path(options),
+        .existing = STRBUF_UP_TO(CONFIG_MOST),
     };
     struct error error = ERROR_NONE;
     int end;
@@ -240,7 +254,8 @@ const struct command command_register = {
              "[runners.kubernetes] may be given as a flag: --kubernetes-memory-limit 2Gi.",
     .examples =
         "  dataops-runner register --non-interactive --url https://app.dataops.live --token-file token --name site-a\n"
-        "  dataops-runner register --non-interactive --executor docker --docker-image dataopslive/dataops-utils-runner \\\n"
+        "  dataops-runner register --non-interactive --executor docker --docker-image dataopslive/dataops-utils-runner "
+        "\\\n"
         "      --url https://app.dataops.live --registration-token - --description site-a --tag-list site-a \\\n"
         "      --run-untagged=false --locked=false --access-level=not_protected\n",
     .options = { items, COUNT_OF(items) },

@@ -7,12 +7,12 @@
 
 struct registering {
     struct options *options;
-    char *token;             /* a secret */
-    bool by_runner_token;    /* the runner exists in DataOps: verify, never POST /runners */
+    char *token;          /* a secret */
+    bool by_runner_token; /* the runner exists in DataOps: verify, never POST /runners */
     char *config_path;
-    struct strbuf existing;  /* the file as it is; wiped */
-    bool extends;            /* there is such a file */
-    struct strbuf settings;  /* lines for [runners.kubernetes] */
+    struct strbuf existing; /* the file as it is; wiped */
+    bool extends;           /* there is such a file */
+    struct strbuf settings; /* lines for [runners.kubernetes] */
     /* from DataOps */
     uint64_t id;
     char *runner_token, *expires_at;

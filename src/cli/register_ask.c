@@ -72,7 +72,8 @@ static int ask_option(struct registering *registering, const char *name, const c
     OWNED_TEXT char *answer = screen_ask(question, otherwise != NULL ? otherwise : options_text(options, name), false);
     if (answer == NULL)
         return error_set(error, BLAME_INPUT, 0,
-                         "the input ended before --%s was answered; give it as an option, or use --non-interactive", name);
+                         "the input ended before --%s was answered; give it as an option, or use --non-interactive",
+                         name);
     if (answer[0] != '\0')
         options_set(options, name, answer);
     return 0;
@@ -82,7 +83,8 @@ static int ask_token(struct registering *registering, struct error *error)
 {
     if (registering->token != NULL)
         return 0;
-    registering->token = screen_ask("Registration token of the group or project, or runner token (glrt-...)", NULL, true);
+    registering->token =
+        screen_ask("Registration token of the group or project, or runner token (glrt-...)", NULL, true);
     if (registering->token == NULL || registering->token[0] == '\0')
         return error_set(error, BLAME_INPUT, 0, "no token: give --token, --registration-token or --token-file");
     registering->by_runner_token = secret_is_runner_token(registering->token);
@@ -124,7 +126,8 @@ int register_ask(struct registering *registering, struct error *error)
     if (ask_option(registering, "url", "Address of DataOps", NULL, error) < 0 || ask_token(registering, error) < 0 ||
         ask_option(registering, "description", "Name of this runner", host, error) < 0 ||
         ask_server_side(registering, error) < 0 ||
-        ask_option(registering, "executor", "Executor (kubernetes, or docker, which is read as kubernetes)", NULL, error) < 0)
+        ask_option(registering, "executor", "Executor (kubernetes, or docker, which is read as kubernetes)", NULL,
+                   error) < 0)
         return -1;
     return ask_image(registering, error);
 }

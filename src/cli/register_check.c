@@ -27,8 +27,8 @@ static int check_executor(const struct options *options, struct error *error)
     if (strcmp(executor, "docker") == 0)
         screen_warn("executor docker is read as kubernetes: each job becomes a pod");
     else if (strcmp(executor, "kubernetes") != 0)
-        return error_set(error, BLAME_INPUT, 0, "--executor: \"%.60s\" is not supported; each job runs as a pod: use kubernetes",
-                         executor);
+        return error_set(error, BLAME_INPUT, 0,
+                         "--executor: \"%.60s\" is not supported; each job runs as a pod: use kubernetes", executor);
     return 0;
 }
 
@@ -45,15 +45,16 @@ static int check_server_side(const struct registering *registering, struct error
         const char *name = register_server_side[i];
 
         if (by_flag && options_source(options, name) == OPTION_FROM_FLAG)
-            return error_set(error, BLAME_INPUT, 0,
-                             "--%s cannot be given with a runner token: it was set in DataOps where the runner was created",
-                             name);
+            return error_set(
+                error, BLAME_INPUT, 0,
+                "--%s cannot be given with a runner token: it was set in DataOps where the runner was created", name);
         if (options_given(options, name))
             strbuf_format(&ignored, "%s--%s", ignored.length > 0 ? ", " : "", name);
     }
     if (ignored.length > 0)
-        screen_warn("this is a runner token, so these are ignored (they were set in DataOps where the runner was created): %s",
-                    strbuf_text(&ignored));
+        screen_warn(
+            "this is a runner token, so these are ignored (they were set in DataOps where the runner was created): %s",
+            strbuf_text(&ignored));
     return 0;
 }
 
@@ -70,7 +71,8 @@ static int check_new_runner(const struct registering *registering, struct error 
         return error_set(error, BLAME_INPUT, 0,
                          "--run-untagged=false without tags: such a runner would never get a job; give --tag-list");
     if (timeout_s != 0 && timeout_s < TIMEOUT_LEAST_S)
-        return error_set(error, BLAME_INPUT, 0, "--maximum-timeout: DataOps takes no less than %d seconds", TIMEOUT_LEAST_S);
+        return error_set(error, BLAME_INPUT, 0, "--maximum-timeout: DataOps takes no less than %d seconds",
+                         TIMEOUT_LEAST_S);
     return 0;
 }
 
@@ -90,7 +92,8 @@ static int check_settings(struct registering *registering, struct error *error)
         const struct option_other *other = &options->others[i];
 
         if (strncmp(other->name, kubernetes, strlen(kubernetes)) != 0)
-            result = error_set(error, BLAME_INPUT, 0, "--%.80s has no effect here: jobs run as pods; leave it out", other->name);
+            result = error_set(error, BLAME_INPUT, 0, "--%.80s has no effect here: jobs run as pods; leave it out",
+                               other->name);
         else
             settings[count++] =
                 (struct config_setting){ .name = other->name + strlen(kubernetes), .value = other->value };
@@ -124,8 +127,9 @@ int register_check(struct registering *registering, struct error *error)
                          "--template-config is not supported: put its keys into the file that register writes");
     if (registering->token[0] == '\0')
         return error_set(error, BLAME_INPUT, 0, "the token is empty");
-    if (check_url(options, error) < 0 || check_executor(options, error) < 0 || check_server_side(registering, error) < 0 ||
-        check_new_runner(registering, error) < 0 || check_settings(registering, error) < 0)
+    if (check_url(options, error) < 0 || check_executor(options, error) < 0 ||
+        check_server_side(registering, error) < 0 || check_new_runner(registering, error) < 0 ||
+        check_settings(registering, error) < 0)
         return -1;
     return check_file(registering, error);
 }

@@ -10,7 +10,8 @@
 int register_read_file(struct registering *registering, struct error *error)
 {
     if (config_syntax_of(registering->config_path) != CONFIG_TOML)
-        return error_set(error, BLAME_INPUT, 0, "--config: register writes TOML; %s is YAML, add the entry there by hand",
+        return error_set(error, BLAME_INPUT, 0,
+                         "--config: register writes TOML; %s is YAML, add the entry there by hand",
                          registering->config_path);
     registering->extends = file_exists(registering->config_path);
     if (!registering->extends)
@@ -21,7 +22,8 @@ int register_read_file(struct registering *registering, struct error *error)
     return -1;
 }
 
-/* The image goes where the executor that was asked for looks for it; with kubernetes a --docker-image counts as its own. */
+/* The image goes where the executor that was asked for looks for it; with kubernetes a --docker-image counts as its
+ * own. */
 static void fill_images(const struct options *options, bool is_docker, struct config_entry *entry)
 {
     entry->docker_image = options_text(options, "docker-image");
@@ -47,16 +49,22 @@ void register_render(const struct registering *registering, struct strbuf *out)
     OWNED_TEXT char *cert_file = absolute(options_text(options, "tls-cert-file"));
     OWNED_TEXT char *key_file = absolute(options_text(options, "tls-key-file"));
     struct config_entry entry = {
-        .name = options_text(options, "description"), .url = options_text(options, "url"),
+        .name = options_text(options, "description"),
+        .url = options_text(options, "url"),
         .token = registering->runner_token != NULL ? registering->runner_token : "trial",
-        .executor = options_text(options, "executor"), .id = registering->id,
+        .executor = options_text(options, "executor"),
+        .id = registering->id,
         .token_obtained_at = registering->obtained_at[0] != '\0' ? registering->obtained_at : NULL,
         .token_expires_at = registering->expires_at,
-        .tls_ca_file = ca_file, .tls_cert_file = cert_file, .tls_key_file = key_file,
+        .tls_ca_file = ca_file,
+        .tls_cert_file = cert_file,
+        .tls_key_file = key_file,
         .kubernetes_namespace = options_text(options, "kubernetes-namespace"),
         .service_account = options_text(options, "kubernetes-service-account"),
-        .environment = options_list(options, "env"), .docker_volumes = options_list(options, "docker-volumes"),
-        .kubernetes_lines = strbuf_text(&registering->settings), .limit = options_number(options, "limit"),
+        .environment = options_list(options, "env"),
+        .docker_volumes = options_list(options, "docker-volumes"),
+        .kubernetes_lines = strbuf_text(&registering->settings),
+        .limit = options_number(options, "limit"),
     };
 
     fill_images(options, strcmp(entry.executor, "docker") == 0, &entry);

@@ -36,8 +36,11 @@ static void remote_signalled(void *owner, int number)
 int remote_open(struct remote *remote, const struct remote_place *place, struct error *error)
 {
     struct dataops_place dataops = {
-        .url = place->url, .token = place->token, .system_id = place->system_id,
-        .version = DATAOPS_VERSION, .revision = DATAOPS_REVISION,
+        .url = place->url,
+        .token = place->token,
+        .system_id = place->system_id,
+        .version = DATAOPS_VERSION,
+        .revision = DATAOPS_REVISION,
     };
 
     *remote = (struct remote){ .body = STRBUF_EMPTY };
@@ -46,7 +49,10 @@ int remote_open(struct remote *remote, const struct remote_place *place, struct 
         read_pem(place->tls_key_file, "tls-key-file", &remote->key_pem, error) < 0)
         return -1;
     dataops.tls = (struct http_tls){
-        .ca_pem = remote->ca_pem, .cert_pem = remote->cert_pem, .key_pem = remote->key_pem, .ca_key = "tls-ca-file",
+        .ca_pem = remote->ca_pem,
+        .cert_pem = remote->cert_pem,
+        .key_pem = remote->key_pem,
+        .ca_key = "tls-ca-file",
     };
     remote->loop = loop_new();
     loop_on_signal(remote->loop, SIGINT, remote_signalled, remote);

@@ -13,9 +13,9 @@ struct remote {
     char *ca_pem, *cert_pem, *key_pem;
     /* the last answer */
     int status;
-    struct strbuf body;     /* may hold a token: wiped */
+    struct strbuf body; /* may hold a token: wiped */
     struct error error;
-    int signal;             /* INT or TERM came while waiting; 0 */
+    int signal; /* INT or TERM came while waiting; 0 */
     bool answered, patient;
 };
 
@@ -24,6 +24,7 @@ struct remote_place {
     const char *tls_ca_file, *tls_cert_file, *tls_key_file; /* paths or NULL */
 };
 /* --tls-ca-file and the other two. */
+/* clang-format off */
 #define OPTIONS_TLS                                                                                                    \
     { .name = "tls-ca-file", .kind = OPTION_TEXT, .env = "CI_SERVER_TLS_CA_FILE", .value = "FILE",                     \
       .help = "CA certificates (PEM) that DataOps' certificate may come from" },                                       \
@@ -31,6 +32,7 @@ struct remote_place {
       .help = "client certificate (PEM) for DataOps" },                                                                \
     { .name = "tls-key-file", .kind = OPTION_TEXT, .env = "CI_SERVER_TLS_KEY_FILE", .value = "FILE",                   \
       .help = "its key (PEM)" }
+/* clang-format on */
 
 /* Reads the TLS files and prepares the calls (remote_close, also after a failure). */
 int remote_open(struct remote *remote, const struct remote_place *place, struct error *error) MUST_CHECK;

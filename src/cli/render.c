@@ -14,6 +14,7 @@
 
 #include <string.h>
 
+/* clang-format off */
 static const struct option items[] = {
     OPTION_CONFIG,
     { .name = "job", .letter = 'j', .kind = OPTION_TEXT, .value = "FILE",
@@ -27,6 +28,7 @@ static const struct option items[] = {
     { .name = "output", .letter = 'o', .kind = OPTION_TEXT, .value = "FORMAT", .choices = "yaml json",
       .otherwise = "yaml", .help = "form of the Pod" },
 };
+/* clang-format on */
 
 struct rendering {
     const struct config_runner *runner;
@@ -41,7 +43,8 @@ static void warn_line(const char *line)
     screen_warn("%s", line);
 }
 
-static int choose_runner(struct rendering *rendering, const struct config *config, const char *name, struct error *error)
+static int choose_runner(struct rendering *rendering, const struct config *config, const char *name,
+                         struct error *error)
 {
     for (size_t i = 0; i < config->runner_count && rendering->runner == NULL; i++)
         if (name == NULL || strcmp(config->runners[i].name, name) == 0)
@@ -79,9 +82,14 @@ static int merge_variables(struct rendering *rendering, struct error *error)
     const struct config_runner *runner = rendering->runner;
     OWNED_TEXT char *project_dir = variables_project_dir(runner->builds_dir, rendering->job->repo_url, error);
     struct variables_input input = {
-        .job = rendering->job, .runner_environment = (const char *const *)runner->environment.items,
-        .image = rendering->job->image.name, .builds_dir = runner->builds_dir, .files_dir = "/.dataops/files",
-        .short_token = rendering->short_token, .version = DATAOPS_VERSION, .revision = DATAOPS_REVISION,
+        .job = rendering->job,
+        .runner_environment = (const char *const *)runner->environment.items,
+        .image = rendering->job->image.name,
+        .builds_dir = runner->builds_dir,
+        .files_dir = "/.dataops/files",
+        .short_token = rendering->short_token,
+        .version = DATAOPS_VERSION,
+        .revision = DATAOPS_REVISION,
         .arch = "linux/amd64",
     };
 
@@ -103,9 +111,15 @@ static int print_pod(const struct rendering *rendering, const struct options *op
 {
     const char *ns = rendering->runner->kubernetes.ns;
     struct pod_input input = {
-        .job = rendering->job, .variables = &rendering->variables, .runner = rendering->runner,
-        .ns = ns != NULL ? ns : options_text(options, "namespace"), .release = options_text(options, "release"), .slot = "0",
-        .short_token = rendering->short_token, .version = DATAOPS_VERSION, .attempt = 1,
+        .job = rendering->job,
+        .variables = &rendering->variables,
+        .runner = rendering->runner,
+        .ns = ns != NULL ? ns : options_text(options, "namespace"),
+        .release = options_text(options, "release"),
+        .slot = "0",
+        .short_token = rendering->short_token,
+        .version = DATAOPS_VERSION,
+        .attempt = 1,
     };
     OWNED_STRBUF struct strbuf text = STRBUF_EMPTY;
     struct cJSON *pod = NULL;
@@ -150,7 +164,8 @@ static int render_run(struct options *options)
         screen_fail("which job? give its payload with --job FILE");
         return END_USAGE;
     }
-    if (config_file_load(&file, options, warn_line, &error) < 0 || render(&rendering, file.config, options, &error) < 0) {
+    if (config_file_load(&file, options, warn_line, &error) < 0 ||
+        render(&rendering, file.config, options, &error) < 0) {
         screen_fail("%s", error.text);
         end = error.blame == BLAME_CONFIG ? END_CONFIG : rendering.runner == NULL ? END_USAGE : END_FAILED;
     }
@@ -166,8 +181,9 @@ const struct command command_render = {
     .name = "render",
     .summary = "print the Pod that a job would become",
     .words = "",
-    .about = "Prints the Pod for a job's payload, offline. The job's plan, which holds its variables and its token, goes\n"
-             "into a Secret of its own and is not printed.",
+    .about =
+        "Prints the Pod for a job's payload, offline. The job's plan, which holds its variables and its token, goes\n"
+        "into a Secret of its own and is not printed.",
     .examples = "  dataops-runner render --job job.json\n"
                 "  dataops-runner render --job job.json --config config.toml -o json\n",
     .options = { items, COUNT_OF(items) },

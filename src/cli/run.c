@@ -17,6 +17,7 @@
 
 #define SERVICE_ACCOUNT "/var/run/secrets/kubernetes.io/serviceaccount"
 
+/* clang-format off */
 static const struct option items[] = {
     OPTION_CONFIG,
     { .name = "listen-address", .kind = OPTION_TEXT, .env = "LISTEN_ADDRESS", .value = "HOST:PORT",
@@ -48,6 +49,7 @@ static const struct option items[] = {
     { .name = "service", .letter = 's', .kind = OPTION_TEXT, .value = "NAME" },
     { .name = "syslog", .kind = OPTION_SWITCH },
 };
+/* clang-format on */
 
 struct run_place {
     char id[SYSTEM_ID_SIZE];
@@ -133,7 +135,8 @@ static int find_registration(const struct options *options, struct run_place *pl
         return error_within(error, "registration token");
     place->registration = (struct controller_registration){
         .token = place->registration_token,
-        .description = options_text(options, "description") != NULL ? options_text(options, "description") : place->release,
+        .description =
+            options_text(options, "description") != NULL ? options_text(options, "description") : place->release,
         .tag_list = tags,
         .access_level = options_text(options, "access-level"),
         .run_untagged = options_switch(options, "run-untagged"),
@@ -169,7 +172,8 @@ static int run_controller(const struct options *options, const struct config_fil
 {
     struct error error = ERROR_NONE;
     struct controller_options given = {
-        .config = file->config, .ns = options_text(options, "namespace"),
+        .config = file->config,
+        .ns = options_text(options, "namespace"),
         .listen_address = options_text(options, "listen-address"),
     };
     struct controller *controller;

@@ -2,6 +2,7 @@
 
 #include "text/json.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -90,18 +91,38 @@ void screen_add_json(const struct cJSON *tree, struct strbuf *out)
     mem_wipe_free(printed, strlen(printed));
 }
 
-/* Switches the terminal's echo; false when stdin is none. */
-static bool echo(bool on)
-{
-    struct termios settings;
+/* --- questions --- */
 
-    if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &settings) < 0)
+static const int ends[] = { SIGINT, SIGTERM, SIGQUIT, SIGHUP };
+static struct termios shown; /* the terminal as it was */
+
+/* Ctrl-C at a hidden question must not leave a terminal behind that shows nothing any more. */
+static void restore_and_end(int number)
+{
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+/* Switches the terminal's echo off; false when stdin is none. */
+static bool echo_off(void)
+{
+    struct termios hidden;
+
+    if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, &shown) < 0)
         return false;
-    if (on)
-        settings.c_lflag |= ECHO;
-    else
-        settings.c_lflag &= ~(tcflag_t)ECHO;
-    return tcsetattr(STDIN_FILENO, TCSAFLUSH, &settings) == 0;
+    for (size_t i = 0; i < COUNT_OF(ends); i++)
+        signal(ends[i], restore_and_end);
+    hidden = shown;
+    hidden.c_lflag &= ~(tcflag_t)ECHO;
+    return tcsetattr(STDIN_FILENO, TCSAFLUSH, &hidden) == 0;
+}
+
+static void echo_on(void)
+{
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &shown);
+    for (size_t i = 0; i < COUNT_OF(ends); i++)
+        signal(ends[i], SIG_DFL);
 }
 
 char *screen_ask(const char *question, const char *otherwise, bool hidden)
@@ -115,10 +136,10 @@ char *screen_ask(const char *question, const char *otherwise, bool hidden)
         fprintf(stderr, " [%s]", otherwise);
     fputs(": ", stderr);
     fflush(stderr);
-    bool silent = hidden && echo(false);
+    bool silent = hidden && echo_off();
     length = getline(&line, &size, stdin);
     if (silent)
-        echo(true);
+        echo_on();
     if (silent || !isatty(STDIN_FILENO))
         fputc('\n', stderr); /* nobody's return key has ended the line */
     while (length > 0 && strchr(" \t\r\n", line[length - 1]) != NULL)

@@ -19,8 +19,8 @@ int screen_print(const struct strbuf *text);
 /* Appends a tree as indented JSON with one line end. */
 struct cJSON;
 void screen_add_json(const struct cJSON *tree, struct strbuf *out);
-/* Asks on stderr and reads a line of stdin; otherwise (may be NULL) stands in brackets and is taken for an empty answer.
- * hidden: no echo on a terminal. Gives a text (mem_free), or NULL at the end of the input. */
+/* Asks on stderr and reads a line of stdin; otherwise (may be NULL) stands in brackets and is taken for an empty
+ * answer. hidden: no echo on a terminal. Gives a text (mem_free), or NULL at the end of the input. */
 char *screen_ask(const char *question, const char *otherwise, bool hidden);
 
 #endif

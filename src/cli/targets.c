@@ -43,10 +43,16 @@ static void find_in_file(struct targets *targets, const struct options *options)
             continue;
         }
         *add_target(targets) = (struct target){
-            .name = runner->name, .url = runner->url, .token = token, .error = error,
+            .name = runner->name,
+            .url = runner->url,
+            .token = token,
+            .error = error,
             .short_token = token != NULL ? pod_short_token(token) : mem_text("-"),
-            .tls_ca_file = runner->tls_ca_file, .tls_cert_file = runner->tls_cert_file,
-            .tls_key_file = runner->tls_key_file, .in_file = true, .index = i,
+            .tls_ca_file = runner->tls_ca_file,
+            .tls_cert_file = runner->tls_cert_file,
+            .tls_key_file = runner->tls_key_file,
+            .in_file = true,
+            .index = i,
         };
     }
 }
@@ -57,9 +63,13 @@ static void add_given(struct targets *targets, const struct options *options)
     const char *name = options_text(options, "name");
 
     *add_target(targets) = (struct target){
-        .name = name != NULL ? name : "runner", .url = options_text(options, "url"), .token = mem_text(targets->token),
-        .short_token = pod_short_token(targets->token), .tls_ca_file = options_text(options, "tls-ca-file"),
-        .tls_cert_file = options_text(options, "tls-cert-file"), .tls_key_file = options_text(options, "tls-key-file"),
+        .name = name != NULL ? name : "runner",
+        .url = options_text(options, "url"),
+        .token = mem_text(targets->token),
+        .short_token = pod_short_token(targets->token),
+        .tls_ca_file = options_text(options, "tls-ca-file"),
+        .tls_cert_file = options_text(options, "tls-cert-file"),
+        .tls_key_file = options_text(options, "tls-key-file"),
     };
 }
 
@@ -144,7 +154,11 @@ void targets_clear(struct targets *targets)
 struct remote_place target_place(const struct target *target, const char *system_id)
 {
     return (struct remote_place){
-        .url = target->url, .token = target->token, .system_id = system_id, .tls_ca_file = target->tls_ca_file,
-        .tls_cert_file = target->tls_cert_file, .tls_key_file = target->tls_key_file,
+        .url = target->url,
+        .token = target->token,
+        .system_id = system_id,
+        .tls_ca_file = target->tls_ca_file,
+        .tls_cert_file = target->tls_cert_file,
+        .tls_key_file = target->tls_key_file,
     };
 }

@@ -5,12 +5,14 @@
 #include "system_id.h"
 #include "targets.h"
 
+/* clang-format off */
 static const struct option items[] = {
     OPTIONS_TARGET,
     { .name = "all-runners", .kind = OPTION_SWITCH, .otherwise = "false",
       .help = "every runner of the configuration" },
     OPTIONS_TLS,
 };
+/* clang-format on */
 
 static void warn_line(const char *line)
 {
@@ -72,8 +74,8 @@ static int unregister_all(struct targets *targets)
 
 static bool is_chosen(const struct options *options)
 {
-    return options_switch(options, "all-runners") || options_given(options, "name") || options_given(options, "token") ||
-           options_given(options, "token-file");
+    return options_switch(options, "all-runners") || options_given(options, "name") ||
+           options_given(options, "token") || options_given(options, "token-file");
 }
 
 static int unregister_run(struct options *options)

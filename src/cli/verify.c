@@ -12,6 +12,7 @@ enum verdict { VERDICT_ALIVE, VERDICT_REMOVED, VERDICT_UNREACHABLE, VERDICT_NO_T
 
 static const char *const verdict_names[] = { "alive", "removed", "unreachable", "no token" };
 
+/* clang-format off */
 static const struct option items[] = {
     OPTIONS_TARGET,
     { .name = "delete", .kind = OPTION_SWITCH, .otherwise = "false",
@@ -20,6 +21,7 @@ static const struct option items[] = {
       .otherwise = "table", .help = "form of the answer" },
     OPTIONS_TLS,
 };
+/* clang-format on */
 
 static void warn_line(const char *line)
 {

@@ -6,10 +6,12 @@
 
 #include <string.h>
 
+/* clang-format off */
 static const struct option items[] = {
     { .name = "output", .letter = 'o', .kind = OPTION_TEXT, .value = "FORMAT", .choices = "text json yaml",
       .otherwise = "text", .help = "form of the answer" },
 };
+/* clang-format on */
 
 static int version_run(struct options *options)
 {

@@ -80,7 +80,8 @@ static void unknown_setting(const char *flag, struct error *error)
     for (char *c = near; c != NULL && *c != '\0'; c++)
         *c = *c == '_' ? '-' : *c;
     if (near != NULL)
-        error_set(error, BLAME_INPUT, 0, "unknown option --kubernetes-%.80s; did you mean --kubernetes-%s?", flag, near);
+        error_set(error, BLAME_INPUT, 0, "unknown option --kubernetes-%.80s; did you mean --kubernetes-%s?", flag,
+                  near);
     else
         error_set(error, BLAME_INPUT, 0, "unknown option --kubernetes-%.80s", flag);
 }
@@ -95,7 +96,8 @@ static const struct schema_key *setting_key(const struct config_setting *setting
     if (key == NULL)
         unknown_setting(setting->name, error);
     else if (key->kind == KEY_SECTION)
-        error_set(error, BLAME_INPUT, 0, "--kubernetes-%s has no form as a flag: write it into the file", setting->name);
+        error_set(error, BLAME_INPUT, 0, "--kubernetes-%s has no form as a flag: write it into the file",
+                  setting->name);
     else if (key->kind == KEY_LATER)
         error_set(error, BLAME_INPUT, 0, "--kubernetes-%s is not supported yet", setting->name);
     else
@@ -141,16 +143,16 @@ static int add_pairs(struct strbuf *out, const struct config_setting *setting, b
         return 0;
     }
     if (cut == NULL)
-        return error_set(error, BLAME_INPUT, 0, "--kubernetes-%s: \"%.60s\" is not of the form name:value", setting->name,
-                         setting->value);
+        return error_set(error, BLAME_INPUT, 0, "--kubernetes-%s: \"%.60s\" is not of the form name:value",
+                         setting->name, setting->value);
     OWNED_TEXT char *name = mem_copy(setting->value, (size_t)(cut - setting->value));
     add_pair(out, name, cut + 1, first);
     return 0;
 }
 
 /* All values of one key, wherever its flag stands. */
-static int add_many(const struct config_setting *settings, size_t count, const struct schema_key *key, struct strbuf *out,
-                    struct error *error)
+static int add_many(const struct config_setting *settings, size_t count, const struct schema_key *key,
+                    struct strbuf *out, struct error *error)
 {
     bool first = true, is_list = key->kind == KEY_TEXTS;
 
@@ -175,8 +177,8 @@ static int add_bare(const struct config_setting *setting, const struct schema_ke
 
     if (key->kind == KEY_BOOLEAN) {
         if (boolean_parse(setting->value, &yes) < 0)
-            return error_set(error, BLAME_INPUT, 0, "--kubernetes-%s: \"%.60s\" is neither true nor false", setting->name,
-                             setting->value);
+            return error_set(error, BLAME_INPUT, 0, "--kubernetes-%s: \"%.60s\" is neither true nor false",
+                             setting->name, setting->value);
         return strbuf_add_text(out, yes ? "true" : "false");
     }
     long long number = strtoll(setting->value, &end, 10);
@@ -186,34 +188,39 @@ static int add_bare(const struct config_setting *setting, const struct schema_ke
     return strbuf_format(out, "%lld", number);
 }
 
+/* Repeated flags: a list is written at the first, of anything else the last one holds. */
+static bool is_written_elsewhere(const struct config_setting *settings, size_t count, size_t which, bool many)
+{
+    for (size_t i = 0; i < count; i++)
+        if ((many ? i < which : i > which) && strcmp(settings[i].name, settings[which].name) == 0)
+            return true;
+    return false;
+}
+
 static int add_setting(const struct config_setting *settings, size_t count, size_t which, struct strbuf *lines,
                        struct error *error)
 {
     const struct schema_key *key = setting_key(&settings[which], error);
     bool many = key != NULL && (key->kind == KEY_TEXTS || key->kind == KEY_PAIRS);
+    int result = 0;
 
     if (key == NULL)
         return -1;
-    /* Repeated: lists are written at the first, of anything else the last one holds. */
-    for (size_t i = 0; i < count; i++)
-        if ((many ? i < which : i > which) && same_key(settings[i].name, key->name))
-            return 0;
-    if (key->kind == KEY_SILENT)
+    if (key->kind == KEY_SILENT || is_written_elsewhere(settings, count, which, many))
         return 0;
     strbuf_format(lines, "    %s = ", key->name);
-    if (many && add_many(settings, count, key, lines, error) < 0)
-        return -1;
-    if (!many && (key->kind == KEY_BOOLEAN || key->kind == KEY_INTEGER)) {
-        if (add_bare(&settings[which], key, lines, error) < 0)
-            return -1;
-    } else if (!many) {
+    if (many)
+        result = add_many(settings, count, key, lines, error);
+    else if (key->kind == KEY_BOOLEAN || key->kind == KEY_INTEGER)
+        result = add_bare(&settings[which], key, lines, error);
+    else
         add_string(lines, settings[which].value);
-    }
     strbuf_add_char(lines, '\n');
-    return 0;
+    return result;
 }
 
-int config_write_settings(const struct config_setting *settings, size_t count, struct strbuf *lines, struct error *error)
+int config_write_settings(const struct config_setting *settings, size_t count, struct strbuf *lines,
+                          struct error *error)
 {
     for (size_t i = 0; i < count; i++)
         if (add_setting(settings, count, i, lines, error) < 0)
@@ -282,128 +289,4 @@ void config_write_more(const char *existing, const struct config_entry *entry, s
     if (length > 0)
         strbuf_add_text(out, existing[length - 1] == '\n' ? "\n" : "\n\n");
     write_entry(entry, out);
-}
-
-/* --- cutting an entry out --- */
-
-/* Where a scan stands in TOML text: inside a string of several lines, or inside an array. */
-struct toml_scan {
-    const char *quotes; /* what ends the string: "\"\"\"" or "'''"; NULL outside */
-    unsigned brackets;
-};
-
-/* Past a string that begins at c and ends in its line, or sets scan->quotes for one that may not. */
-static const char *skip_string(struct toml_scan *scan, const char *c, const char *end)
-{
-    char quote = *c;
-
-    if (end - c >= 3 && c[1] == quote && c[2] == quote) {
-        scan->quotes = quote == '"' ? "\"\"\"" : "'''";
-        return c + 3;
-    }
-    for (c++; c < end && *c != quote; c++)
-        if (*c == '\\' && quote == '"' && c + 1 < end)
-            c++;
-    return c < end ? c + 1 : c;
-}
-
-static const char *skip_inside_string(struct toml_scan *scan, const char *c, const char *end)
-{
-    for (; c < end; c++) {
-        if (*c == '\\' && scan->quotes[0] == '"' && c + 1 < end) {
-            c++;
-        } else if (end - c >= 3 && strncmp(c, scan->quotes, 3) == 0) {
-            scan->quotes = NULL;
-            return c + 3;
-        }
-    }
-    return c;
-}
-
-/* Goes over one line that is no header; strings and brackets may stay open at its end. */
-static void scan_line(struct toml_scan *scan, const char *c, const char *end)
-{
-    while (c < end) {
-        if (scan->quotes != NULL) {
-            c = skip_inside_string(scan, c, end);
-        } else if (*c == '"' || *c == '\'') {
-            c = skip_string(scan, c, end);
-        } else if (*c == '#') {
-            return;
-        } else {
-            if (*c == '[')
-                scan->brackets++;
-            else if (*c == ']' && scan->brackets > 0)
-                scan->brackets--;
-            c++;
-        }
-    }
-}
-
-enum header { HEADER_NONE, HEADER_RUNNERS, HEADER_BELOW_RUNNERS, HEADER_OTHER };
-
-/* What a line opens: [[runners]], something below it such as [runners.docker], or another table. */
-static enum header header_of(const char *line, const char *end)
-{
-    char name[16];
-    size_t length = 0;
-    unsigned brackets = 0;
-
-    for (; line < end && strchr(" \t", *line) != NULL; line++)
-        ;
-    for (; line < end && (*line == '[' || *line == ' ' || *line == '\t'); line++)
-        brackets += *line == '[';
-    if (brackets == 0)
-        return HEADER_NONE;
-    if (line < end && (*line == '"' || *line == '\''))
-        line++;
-    for (; line < end && strchr("].\"' \t", *line) == NULL && length + 1 < sizeof(name); line++)
-        name[length++] = *line;
-    name[length] = '\0';
-    for (; line < end && strchr("\"' \t", *line) != NULL; line++)
-        ;
-    if (strcmp(name, "runners") != 0)
-        return HEADER_OTHER;
-    return line < end && *line == '.' ? HEADER_BELOW_RUNNERS : HEADER_RUNNERS;
-}
-
-static bool is_comment(const char *line)
-{
-    line += strspn(line, " \t");
-    return *line == '#';
-}
-
-bool config_write_less(const char *existing, size_t index, struct strbuf *out)
-{
-    struct toml_scan scan = { 0 };
-    size_t seen = 0;
-    bool cutting = false, found = false;
-    const char *comments = NULL; /* first of the comment lines just above: they belong to what follows */
-
-    for (const char *line = existing, *next; *line != '\0'; line = next) {
-        const char *end = line + strcspn(line, "\n");
-        bool inside = scan.quotes != NULL || scan.brackets > 0;
-        enum header header = inside ? HEADER_NONE : header_of(line, end);
-
-        next = *end == '\n' ? end + 1 : end;
-        if (header == HEADER_RUNNERS || header == HEADER_OTHER) {
-            bool was_cutting = cutting;
-
-            cutting = header == HEADER_RUNNERS && seen++ == index;
-            found = found || cutting;
-            if (was_cutting && !cutting && comments != NULL)
-                strbuf_add(out, comments, (size_t)(line - comments));
-            if (!was_cutting && cutting && comments != NULL)
-                strbuf_cut(out, out->length - (size_t)(line - comments));
-        }
-        if (header == HEADER_NONE)
-            scan_line(&scan, line, end);
-        if (!cutting)
-            strbuf_add(out, line, (size_t)(next - line));
-        if (inside || !is_comment(line))
-            comments = NULL;
-        else if (comments == NULL)
-            comments = line;
-    }
-    return found;
 }

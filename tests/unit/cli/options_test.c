@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+/* clang-format off */
 static const struct option own[] = {
     { .name = "url", .letter = 'u', .kind = OPTION_TEXT, .env = "URL", .otherwise = "https://default", .value = "URL",
       .help = "where" },
@@ -19,10 +20,13 @@ static const struct option own[] = {
     { .name = "env", .kind = OPTION_LIST, .env = "ENVS", .value = "K=V", .help = "variables" },
     { .name = "level", .kind = OPTION_TEXT, .choices = "low high", .value = "LEVEL", .help = "level" },
 };
+/* clang-format on */
+/* clang-format off */
 static const struct option global[] = {
     { .name = "debug", .kind = OPTION_SWITCH, .env = "DEBUG", .env_too = "RUNNER_DEBUG", .otherwise = "false",
       .help = "debug" },
 };
+/* clang-format on */
 
 #define WORDS_MOST 16
 
@@ -51,8 +55,12 @@ static void parse(struct line *line, const char *const *words, const char *const
     static const char *const open_prefixes[] = { "kubernetes-", NULL };
     const struct option_table tables[] = { OPTION_TABLE(own), OPTION_TABLE(global) };
     const struct options_input input = {
-        .tables = tables, .table_count = 2, .open_prefixes = open_prefixes, .words_most = 1,
-        .arguments = line->words, .environment = line->env,
+        .tables = tables,
+        .table_count = 2,
+        .open_prefixes = open_prefixes,
+        .words_most = 1,
+        .arguments = line->words,
+        .environment = line->env,
     };
 
     *line = (struct line){ .options = OPTIONS_EMPTY };
@@ -103,7 +111,10 @@ static void values_stand_behind_the_equals_sign_or_in_the_next_word(void **state
 {
     (void)state;
     static const char *const lines[][3] = {
-        { "--url", "https://a", NULL }, { "--url=https://a", NULL }, { "-u", "https://a", NULL }, { "-u=https://a", NULL },
+        { "--url", "https://a", NULL },
+        { "--url=https://a", NULL },
+        { "-u", "https://a", NULL },
+        { "-u=https://a", NULL },
     };
 
     for (size_t i = 0; i < COUNT_OF(lines); i++) {
@@ -259,7 +270,8 @@ static void open_flags_are_gathered_with_their_values(void **state)
     (void)state;
     struct line line;
 
-    parse(&line, WORDS("--kubernetes-cpu-limit", "2", "--kubernetes-memory-limit=1Gi", "--kubernetes-x", "--locked"), NULL);
+    parse(&line, WORDS("--kubernetes-cpu-limit", "2", "--kubernetes-memory-limit=1Gi", "--kubernetes-x", "--locked"),
+          NULL);
     assert_int_equal(line.options.other_count, 3);
     assert_string_equal(line.options.others[0].name, "kubernetes-cpu-limit");
     assert_string_equal(line.options.others[0].value, "2");

@@ -19,8 +19,14 @@ static void only_the_known_form_is_valid(void **state)
         const char *text;
         bool valid;
     } rows[] = {
-        { "s_0123456789ab", true },  { "r_aZ0123456789", true },   { "s_0123456789a", false }, { "s_0123456789abc", false },
-        { "x_0123456789ab", false }, { "s-0123456789ab", false }, { "s_012345678_ab", false }, { "", false },
+        { "s_0123456789ab", true },
+        { "r_aZ0123456789", true },
+        { "s_0123456789a", false },
+        { "s_0123456789abc", false },
+        { "x_0123456789ab", false },
+        { "s-0123456789ab", false },
+        { "s_012345678_ab", false },
+        { "", false },
         { "s", false },
     };
 

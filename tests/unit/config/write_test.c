@@ -12,14 +12,28 @@
 #include <string.h>
 
 static const struct config_entry docker = {
-    .name = "site-a", .url = "https://app.dataops.live", .token = "glrtr-abc", .executor = "docker", .id = 4711,
-    .token_obtained_at = "2026-01-02T03:04:05Z", .docker_image = "dataopslive/dataops-utils-runner",
+    .name = "site-a",
+    .url = "https://app.dataops.live",
+    .token = "glrtr-abc",
+    .executor = "docker",
+    .id = 4711,
+    .token_obtained_at = "2026-01-02T03:04:05Z",
+    .docker_image = "dataopslive/dataops-utils-runner",
 };
 static const struct config_entry kubernetes = {
-    .name = "site \"b\"\\\n", .url = "https://app.dataops.live", .token = "glrt-t3_xyz", .executor = "kubernetes",
-    .id = 4712, .kubernetes_image = "image:1", .kubernetes_namespace = "jobs", .service_account = "job", .limit = 3,
-    .token_expires_at = "2027-01-31T00:00:00Z", .tls_ca_file = "/ca.crt",
-    .environment = (const char *const[]){ "A=1", "B=\"x\"", NULL }, .kubernetes_lines = "    memory_limit = \"1Gi\"\n",
+    .name = "site \"b\"\\\n",
+    .url = "https://app.dataops.live",
+    .token = "glrt-t3_xyz",
+    .executor = "kubernetes",
+    .id = 4712,
+    .kubernetes_image = "image:1",
+    .kubernetes_namespace = "jobs",
+    .service_account = "job",
+    .limit = 3,
+    .token_expires_at = "2027-01-31T00:00:00Z",
+    .tls_ca_file = "/ca.crt",
+    .environment = (const char *const[]){ "A=1", "B=\"x\"", NULL },
+    .kubernetes_lines = "    memory_limit = \"1Gi\"\n",
 };
 
 static struct config *load(const struct strbuf *text)
@@ -125,20 +139,23 @@ static void check_less(const char *existing, size_t index, const char *expected)
 static void one_less_takes_the_entry_with_its_tables(void **state)
 {
     (void)state;
-    static const char text[] = "concurrent = 1\n\n"
-                               "[[runners]]\n  name = \"a\"\n  [runners.docker]\n    image = \"x\"\n\n"
-                               "[[ runners ]]\n  name = \"b\"\n  [[runners.kubernetes.volumes.secret]]\n    name = \"s\"\n"
-                               "[[runners]]\n  name = \"c\"\n[other]\nx = 1\n";
+    static const char text[] =
+        "concurrent = 1\n\n"
+        "[[runners]]\n  name = \"a\"\n  [runners.docker]\n    image = \"x\"\n\n"
+        "[[ runners ]]\n  name = \"b\"\n  [[runners.kubernetes.volumes.secret]]\n    name = \"s\"\n"
+        "[[runners]]\n  name = \"c\"\n[other]\nx = 1\n";
 
     check_less(text, 0,
                "concurrent = 1\n\n"
                "[[ runners ]]\n  name = \"b\"\n  [[runners.kubernetes.volumes.secret]]\n    name = \"s\"\n"
                "[[runners]]\n  name = \"c\"\n[other]\nx = 1\n");
-    check_less(text, 1, "concurrent = 1\n\n[[runners]]\n  name = \"a\"\n  [runners.docker]\n    image = \"x\"\n\n"
-                        "[[runners]]\n  name = \"c\"\n[other]\nx = 1\n");
-    check_less(text, 2, "concurrent = 1\n\n[[runners]]\n  name = \"a\"\n  [runners.docker]\n    image = \"x\"\n\n"
-                        "[[ runners ]]\n  name = \"b\"\n  [[runners.kubernetes.volumes.secret]]\n    name = \"s\"\n"
-                        "[other]\nx = 1\n");
+    check_less(text, 1,
+               "concurrent = 1\n\n[[runners]]\n  name = \"a\"\n  [runners.docker]\n    image = \"x\"\n\n"
+               "[[runners]]\n  name = \"c\"\n[other]\nx = 1\n");
+    check_less(text, 2,
+               "concurrent = 1\n\n[[runners]]\n  name = \"a\"\n  [runners.docker]\n    image = \"x\"\n\n"
+               "[[ runners ]]\n  name = \"b\"\n  [[runners.kubernetes.volumes.secret]]\n    name = \"s\"\n"
+               "[other]\nx = 1\n");
     check_less(text, 3, NULL);
     check_less("", 0, NULL);
 }
@@ -146,9 +163,10 @@ static void one_less_takes_the_entry_with_its_tables(void **state)
 static void what_only_looks_like_a_header_is_none(void **state)
 {
     (void)state;
-    static const char text[] = "[[runners]]\nname = '''\n[[runners]]\n'''\nenvironment = [\n  \"A=[[runners]]\",\n  [\n  ]\n]\n"
-                               "script = \"\"\"\n\\\"\"\"\n[[runners]]\n\"\"\" # [[runners]]\nx = \"#\"\n"
-                               "[[runners]]\nname = 'b'\n";
+    static const char text[] =
+        "[[runners]]\nname = '''\n[[runners]]\n'''\nenvironment = [\n  \"A=[[runners]]\",\n  [\n  ]\n]\n"
+        "script = \"\"\"\n\\\"\"\"\n[[runners]]\n\"\"\" # [[runners]]\nx = \"#\"\n"
+        "[[runners]]\nname = 'b'\n";
 
     check_less(text, 0, "[[runners]]\nname = 'b'\n");
     check_less(text, 2, NULL);
@@ -157,7 +175,8 @@ static void what_only_looks_like_a_header_is_none(void **state)
 static void comments_above_an_entry_go_and_stay_with_it(void **state)
 {
     (void)state;
-    static const char text[] = "# file\n\n# of a\n[[runners]]\nname = 'a'\n\n# of b\n# more of b\n[[runners]]\nname = 'b'\n";
+    static const char text[] =
+        "# file\n\n# of a\n[[runners]]\nname = 'a'\n\n# of b\n# more of b\n[[runners]]\nname = 'b'\n";
 
     check_less(text, 0, "# file\n\n# of b\n# more of b\n[[runners]]\nname = 'b'\n");
     check_less(text, 1, "# file\n\n# of a\n[[runners]]\nname = 'a'\n\n");
@@ -212,12 +231,14 @@ static void wrong_settings_name_their_flag(void **state)
         struct config_setting setting;
         const char *text;
     } rows[] = {
-        { { "memory-limt", "1Gi" }, "unknown option --kubernetes-memory-limt; did you mean --kubernetes-memory-limit?" },
+        { { "memory-limt", "1Gi" },
+          "unknown option --kubernetes-memory-limt; did you mean --kubernetes-memory-limit?" },
         { { "entirely-different", "1" }, "unknown option --kubernetes-entirely-different" },
         { { "privileged", "true" }, "--kubernetes-privileged is not supported yet" },
         { { "volumes", "x" }, "--kubernetes-volumes has no form as a flag: write it into the file" },
         { { "poll-timeout", "soon" }, "--kubernetes-poll-timeout: \"soon\" is not a whole number" },
-        { { "mask-mounted-secrets", "maybe" }, "--kubernetes-mask-mounted-secrets: \"maybe\" is neither true nor false" },
+        { { "mask-mounted-secrets", "maybe" },
+          "--kubernetes-mask-mounted-secrets: \"maybe\" is neither true nor false" },
         { { "node-selector", "word" }, "--kubernetes-node-selector: \"word\" is not of the form name:value" },
     };
 
