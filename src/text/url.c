@@ -210,7 +210,7 @@ char *url_for_people(const char *text)
     const char *authority = strstr(text, "://");
     const char *rest = text;
 
-    if (authority) {
+    if (authority && (size_t)(authority - text) < strcspn(text, "?#")) {
         authority += 3;
         size_t length = strcspn(authority, "/?#");
         const char *sign = memrchr(authority, '@', length);

@@ -28,6 +28,7 @@ static void reads_tables_in_the_order_they_were_written(void **state)
           "{d@1:\"1979-05-27\" t@2:\"07:32:00\" dt@3:\"1979-05-27T07:32:00Z\"}" },
         { "s = \"\"\"\nline 1\nline 2\"\"\"\n", "{s@1:\"line 1\nline 2\"}" },
         { "\"job.name\" = 'x'\r\n", "{job.name@1:\"x\"}" },
+        { "a = \"\"\"x\\\n  \xC9\x9D\"\"\" # \xC9\x9D\n", "{a@1:\"x\xC9\x9D\"}" },
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct error error = ERROR_NONE;
@@ -60,11 +61,15 @@ static void errors_name_the_line(void **state)
         { "a = 1\nb = \n", "line 2: " },
         { "a = 1\na = 2\n", "line 2: " },
         { "[x]\n[x]\n", "line 2: " },
+        { "a = 1\n[ = 2\n", "line 2: " },
         { "a = \"open\n", "line 1: " },
         { "ok = 1\ns = \"a\\u0000b\"\n", "line 2: a text holds a NUL" },
         { "\"a\\u0000b\" = 1\n", "line 1: a key holds a NUL" },
         { "x = 99999999999999999999\n", "line 1: " },
         { "\xFF = 1\n", "line 1: " },
+        { "a = 1\n\xC9\x9D = 1\n", "line 2: " },
+        { "a = 1 \xC9\x9D\n", "line 1: " },
+        { "a = 1\ns = \"open\nb = 2\n", "line 2: " },
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct error error = ERROR_NONE;

@@ -133,6 +133,8 @@ static void people_see_no_secrets(void **state)
         { "s3://key:secret@bucket/x", "s3://bucket/x" },
         { "https://h/a@b", "https://h/a@b" },
         { "plain?x", "plain" },
+        { "plain?x=https://u:p@h/", "plain" },
+        { "http#s://u:p@h/", "http" },
         { "a\nb", "a?b" },
         { "", "" },
     };
