@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import ssl
+import subprocess
 import time
 from pathlib import Path
 
@@ -195,7 +196,6 @@ class TestStart:
     def test_without_root_it_says_a_sentence(self):
         if os.geteuid() != 0:
             pytest.fail("these tests must run as root: pods get users, mounts and namespaces of their own")
-        import subprocess
         done = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", processes.sys.executable, "-m",
                                "tests.standin.kubernetes"], cwd=processes.ROOT, capture_output=True, text=True, check=False)
         assert done.returncode != 0
@@ -466,6 +466,18 @@ class TestWatch:
             assert code == 1000
             assert seen == sorted(set(seen), key=int)
             assert json.loads(got[-1])["object"]["status"]["phase"] == "Succeeded"
+        cluster.run(case)
+
+    def test_without_a_websocket_and_with_metadata_only(self, cluster):
+        async def case(api):
+            partial = {"Accept": "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"}
+            version = await api.version()
+            name = (await api.create(pod(("a", "true"))))["metadata"]["name"]
+            query = {"watch": "1", "resourceVersion": version, "timeoutSeconds": "1"}
+            async with api.session.get(api.base + "/pods", params=query, headers=partial) as answer:
+                events = [json.loads(line) for line in (await answer.text()).splitlines()]
+            assert events[0]["object"]["kind"] == "PartialObjectMetadata"
+            assert {e["object"]["metadata"]["name"] for e in events if "status" not in e["object"]} == {name}
         cluster.run(case)
 
     def test_leaving_the_selection_is_a_deleted(self, cluster):
@@ -1065,6 +1077,21 @@ class TestImages:
             assert "waiting" in state_of(await api.pod(name), "courier")
             await api.until(name, lambda p: p.get("code") == 404)
             assert time.monotonic() - begun > 1
+        cluster.run(case)
+
+    def test_another_root_by_the_table(self, cluster, tmp_path):
+        root = tmp_path / "root"
+        (root / "bin").mkdir(parents=True)
+        subprocess.run(["cc", "-static", "-x", "c", "-o", root / "bin/sh", "-"], check=True, text=True,
+                       input='#include <stdio.h>\n#include <unistd.h>\nint main(void) { return printf("other %d\\n", getuid()) < 0; }')
+
+        async def case(api):
+            await api.control("POST", "images", {"name": "other/*", "root": str(root), "user": "65532", "cmd": ["/bin/sh"]})
+            name = (await api.create(pod({"name": "a", "image": "other/one:1"},
+                                         {"name": "b", "image": "other/one:1", "command": ["/bin/ls"]})))["metadata"]["name"]
+            last = await api.ended(name)
+            assert (await api.text(name, container="a"))[1] == b"other 65532\n"
+            assert state_of(last, "b")["terminated"]["reason"] == "StartError"
         cluster.run(case)
 
     def test_without_overlays_the_usual_places_are_writable(self, make_cluster):

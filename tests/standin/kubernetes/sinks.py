@@ -6,6 +6,7 @@ with Close 1000.
 """
 
 import asyncio
+import contextlib
 
 from aiohttp import WSMsgType, web
 
@@ -51,7 +52,8 @@ class WebSocketSink:
 
     async def close(self):
         if not self._socket.closed:
-            await self._socket.close(code=1000)
+            with contextlib.suppress(ConnectionError):
+                await self._socket.close(code=1000)
         self._reader.cancel()
 
 
@@ -60,11 +62,19 @@ class BodySink:
         self._answer = web.StreamResponse(headers={"Content-Type": content_type})
         self._request = request
         self.closed = asyncio.Event()
+        self._looking = None
 
     async def open(self):
         self._answer.enable_chunked_encoding()
         await self._answer.prepare(self._request)
+        self._looking = asyncio.ensure_future(self._look())
         return self._answer
+
+    async def _look(self):
+        """Notice a client that went away while there is nothing to send."""
+        while self._request.transport and not self._request.transport.is_closing():
+            await asyncio.sleep(0.3)
+        self.closed.set()
 
     async def send_text(self, data):
         await self._answer.write(data)
@@ -75,4 +85,6 @@ class BodySink:
         await asyncio.sleep(FOREVER_SECONDS)
 
     async def close(self):
-        await self._answer.write_eof()
+        self._looking.cancel()
+        with contextlib.suppress(ConnectionError):
+            await self._answer.write_eof()
