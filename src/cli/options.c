@@ -88,16 +88,22 @@ static void value_set(struct option_value *value, enum option_source source, con
     value_add(value, text, strlen(text));
 }
 
-static struct option_value *value_find(const struct options *options, const char *name, char letter)
+static struct option_value *value_find(const struct options *options, const char *name)
 {
     for (size_t i = 0; i < options->value_count; i++) {
         const struct option *option = options->values[i].option;
 
-        if (letter != 0
-                ? option->letter == letter
-                : strcmp(option->name, name) == 0 || (option->alias != NULL && strcmp(option->alias, name) == 0))
+        if (strcmp(option->name, name) == 0 || (option->alias != NULL && strcmp(option->alias, name) == 0))
             return &options->values[i];
     }
+    return NULL;
+}
+
+static struct option_value *value_find_letter(const struct options *options, const char *letter)
+{
+    for (size_t i = 0; i < options->value_count; i++)
+        if (options->values[i].option->letter == letter[0] && letter[0] != '\0' && letter[1] == '\0')
+            return &options->values[i];
     return NULL;
 }
 
@@ -182,10 +188,7 @@ static int flag_read(struct options *options, const struct options_input *input,
 
     flag.value = equals != NULL ? equals + 1 : NULL;
     flag.name = mem_copy(name, equals != NULL ? (size_t)(equals - name) : strlen(name));
-    if (flag.dash[1] == '-')
-        value = value_find(options, flag.name, 0);
-    else
-        value = strlen(flag.name) == 1 ? value_find(options, NULL, flag.name[0]) : NULL;
+    value = flag.dash[1] == '-' ? value_find(options, flag.name) : value_find_letter(options, flag.name);
     if (value != NULL)
         result = flag_known(value, &flag, next, error);
     else if (flag.dash[1] == '-' && is_open(input->open_prefixes, flag.name))
@@ -311,7 +314,7 @@ void options_clear(struct options *options)
 
 static struct option_value *value_of(const struct options *options, const char *name)
 {
-    struct option_value *value = value_find(options, name, 0);
+    struct option_value *value = value_find(options, name);
 
     assert(value != NULL);
     return value;

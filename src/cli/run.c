@@ -190,7 +190,7 @@ static int run_controller(const struct options *options, const struct config_fil
     controller = controller_new(&given, &error);
     if (controller == NULL) {
         log_event(LOG_ERROR, "cannot_start", "error=\"%s\"", error.text);
-        return end_of(&error);
+        return (int)end_of(&error);
     }
     end = controller_run(controller) == CONTROLLER_DONE ? END_DONE : END_FAILED;
     controller_free(controller);
