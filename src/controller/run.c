@@ -4,6 +4,7 @@
 #include "follow.h"
 #include "pod/name.h"
 #include "pod/render.h"
+#include "text/duration.h"
 #include "text/url.h"
 
 #include <inttypes.h>
@@ -197,6 +198,15 @@ static int run_merge_variables(struct run *run, struct error *error)
     return run->image == NULL ? -1 : 0;
 }
 
+/* DataOps restricts who sees the log of a job that traces its shell. */
+static bool debug_trace_wished(const struct job *job)
+{
+    const char *wish = job_variable(job, "CI_DEBUG_TRACE");
+    bool value = false;
+
+    return wish != NULL && boolean_parse(wish, &value) == 0 && value;
+}
+
 struct run *run_new(struct intake *intake, const char *payload, size_t length)
 {
     struct error error = ERROR_NONE;
@@ -223,7 +233,7 @@ struct run *run_new(struct intake *intake, const char *payload, size_t length)
         run->reasons[i] = mem_text(job->failure_reasons[i]);
     OWNED_TEXT char *repository = url_for_people(job->repo_url);
     log_event(LOG_INFO, "Checking for jobs... received", "job=%" PRIu64 " repo_url=%s runner=%s", job->id, repository, intake->short_token);
-    run_open_trace(run, false);
+    run_open_trace(run, debug_trace_wished(job));
     if (job->unsupported != NULL) {
         run->cause_exit_code = 3;
         run_fail(run, JOB_CANNOT_START, REASON_SYSTEM, job->unsupported);
@@ -344,6 +354,7 @@ void run_free(struct run *run)
     mem_free(run->image);
     mem_free(run->pod);
     mem_free(run->uid);
+    mem_free(run->plan_key);
     list_remove(&run->node);
     controller->run_count--;
     run->intake->jobs--;
