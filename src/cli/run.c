@@ -89,13 +89,25 @@ static void warn_config(const char *line)
     log_event(LOG_WARN, "configuration", "warning=\"%s\"", line);
 }
 
+/* The namespace of this pod; NULL outside a cluster. Gives a text. */
+static char *own_namespace(const struct options *options)
+{
+    struct error ignored = ERROR_NONE;
+    const char *given = options_text(options, "namespace");
+
+    if (!file_exists(SERVICE_ACCOUNT "/token"))
+        return NULL;
+    return given != NULL ? mem_text(given) : secret_from_file(SERVICE_ACCOUNT "/namespace", &ignored);
+}
+
 /* In a cluster the id follows from names that survive the pod; elsewhere it lies beside the configuration. */
 static void find_system_id(const struct options *options, const char *config_path, struct run_place *place)
 {
     struct error error = ERROR_NONE;
-    const char *release = options_text(options, "release"), *ns = options_text(options, "namespace");
+    const char *release = options_text(options, "release");
+    OWNED_TEXT char *ns = own_namespace(options);
 
-    if (release != NULL && ns != NULL && file_exists(SERVICE_ACCOUNT "/token"))
+    if (release != NULL && ns != NULL)
         system_id_of_slot(ns, release, 0, place->id);
     else if (system_id_load(config_path, place->id, &error) < 0)
         log_event(LOG_WARN, "system_id_not_kept", "system_id=%s error=\"%s\"", place->id, error.text);
