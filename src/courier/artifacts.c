@@ -161,7 +161,9 @@ static void upload_begin(void *owner)
     struct artifacts *artifacts = owner;
     struct context *context = artifacts->context;
     struct http_tls tls;
-    const char *const headers[] = { artifacts->token, NULL };
+    char id_line[TRANSFER_ID_LINE];
+    const char *const headers[] = { artifacts->token, id_line, NULL };
+    transfer_id_line(id_line);
     transfer_tls(context, &tls);
     artifacts->sent = 0;
     const struct http_request request = { .method = "POST",

@@ -193,7 +193,8 @@ static void call_begin(void *owner)
     OWNED_TEXT char *url = mem_format("%s/jobs/%llu/artifacts%s", context->plan->api_root, (unsigned long long)dependency->id,
                                       direct ? "?direct_download=true" : "");
     char *token = mem_format("Job-Token: %s", dependency->token ? dependency->token : "");
-    const char *const headers[] = { token, NULL };
+    char id_line[TRANSFER_ID_LINE];
+    const char *const headers[] = { token, id_line, NULL };
     archive_close(download);
     download->received = 0;
     download->fd = transfer_file(&error);
@@ -203,6 +204,7 @@ static void call_begin(void *owner)
         download_fail(download);
         return;
     }
+    transfer_id_line(id_line);
     transfer_tls(context, &tls);
     const struct http_request request = { .method = "GET",
                                           .url = url,

@@ -4,10 +4,12 @@
 #include "io/child.h"
 #include "io/http.h"
 #include "job/plan.h"
+#include "text/digest.h"
 #include "text/json.h"
 #include "text/quote.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -51,6 +53,16 @@ struct child *transfer_child(const struct context *context, const char *mode, st
                                  .pass_fd = fd };
     context_unprivilege(context, &start);
     return child_start(context->loop, &start, events, owner, error);
+}
+
+void transfer_id_line(char line[TRANSFER_ID_LINE])
+{
+    uint8_t id[16];
+    int used = snprintf(line, TRANSFER_ID_LINE, "X-Request-Id: ");
+
+    digest_random(id, sizeof(id));
+    for (size_t i = 0; i < sizeof(id); i++)
+        used += snprintf(line + used, TRANSFER_ID_LINE - (size_t)used, "%02x", id[i]);
 }
 
 static bool is_final(int status)

@@ -26,6 +26,10 @@ void transfer_tls(const struct context *context, struct http_tls *tls);
 struct child *transfer_child(const struct context *context, const char *mode, struct cJSON *request, int fd, char **input,
                              const struct child_events *events, void *owner, struct error *error);
 
+#define TRANSFER_ID_LINE 48
+/* A header line with a fresh 32-hex id, which DataOps logs beside its own (runner-api: section 0). */
+void transfer_id_line(char line[TRANSFER_ID_LINE]);
+
 enum again { AGAIN_NO, AGAIN_YES };
 /* Whether an answer (status 0: none came) is tried again; *tries counts the failures so far, this one not included, wait_ms is
  * set when it is. 503: 6 tries in all, 1 to 5 s apart; other trouble: 3 tries, 1 s apart; 4xx of a final kind: none. Pure. */
