@@ -290,8 +290,8 @@ static void watch_it(struct child *child, struct pipes *pipes, const struct chil
         loop_after(loop, &child->timeout, start->timeout_ms, timeout_passed, child);
 }
 
-struct child *child_start(struct loop *loop, const struct child_start *start, const struct child_events *events, void *owner,
-                          struct error *error)
+struct child *child_start(struct loop *loop, const struct child_start *start, const struct child_events *events,
+                          void *owner, struct error *error)
 {
     struct pipes pipes;
     reap_abandoned();
@@ -320,7 +320,9 @@ struct child *child_start(struct loop *loop, const struct child_start *start, co
         return NULL;
     }
     struct child *child = mem_new(sizeof *child);
-    *child = (struct child){ .loop = loop, .events = events, .owner = owner, .pid = pid, .pidfd = -1, .input_fd = -1, .output_fd = -1 };
+    *child = (struct child){
+        .loop = loop, .events = events, .owner = owner, .pid = pid, .pidfd = -1, .input_fd = -1, .output_fd = -1
+    };
     watch_it(child, &pipes, start);
     pipes_close(&pipes);
     return child;

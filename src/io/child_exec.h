@@ -14,7 +14,8 @@ struct child_failure {
     char step[24];
 };
 
-/* Runs in the forked child and does not return: becomes start->argv, or writes a struct child_failure to report_fd and exits 127. */
+/* Runs in the forked child and does not return: becomes start->argv, or writes a struct child_failure to report_fd and
+ * exits 127. */
 _Noreturn void child_become(const struct child_start *start, const struct child_fds *fds, int report_fd);
 
 #endif

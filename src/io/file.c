@@ -281,8 +281,8 @@ static void folder_ready(void *owner, unsigned ready)
         watch->changed(watch->owner);
 }
 
-struct folder_watch *folder_watch_start(struct loop *loop, const char *folder, void (*changed)(void *owner), void *owner,
-                                        struct error *error)
+struct folder_watch *folder_watch_start(struct loop *loop, const char *folder, void (*changed)(void *owner),
+                                        void *owner, struct error *error)
 {
     int fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (fd < 0) {

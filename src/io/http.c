@@ -1,5 +1,6 @@
-/* libcurl's multi interface on the loop. Lifetime: libcurl must not be entered from its own callbacks, so a call is begun and its
- * done is called from the queue at the end of a turn, and a call that is cancelled inside a callback is only marked. */
+/* libcurl's multi interface on the loop. Lifetime: libcurl must not be entered from its own callbacks, so a call is
+ * begun and its done is called from the queue at the end of a turn, and a call that is cancelled inside a callback is
+ * only marked. */
 #include "http_call.h"
 
 #include "http_headers.h"

@@ -1,5 +1,5 @@
-/* What the three parts of the HTTP client share; the one file that includes libcurl. http.c: the multi handle on the loop and the life of a call;
- * http_options.c: a request as libcurl's options; http_result.c: redirects and failures. */
+/* What the three parts of the HTTP client share; the one file that includes libcurl. http.c: the multi handle on the
+ * loop and the life of a call; http_options.c: a request as libcurl's options; http_result.c: redirects, failures. */
 #ifndef IO_HTTP_CALL_H
 #define IO_HTTP_CALL_H
 

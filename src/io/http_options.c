@@ -125,8 +125,8 @@ static void set_tls(struct http_call *call)
     }
 }
 
-/* libcurl verifies the name in the URL. To verify another one, the URL gets that name, the connection goes to the real host, and the
- * Host header keeps it. */
+/* libcurl verifies the name in the URL. To verify another one, the URL gets that name, the connection goes to the real
+ * host, and the Host header keeps it. */
 static void set_server_name(struct http_call *call)
 {
     CURLU *parts = curl_url();

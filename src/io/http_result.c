@@ -55,7 +55,8 @@ static int redirect(struct http_call *call, const char *location)
     } else if (strcmp(new.scheme, old.scheme) != 0 && strcmp(new.scheme, "https") != 0) {
         error_set(&call->error, BLAME_REMOTE, 0, "redirect from https to %s refused", new.scheme);
     } else {
-        if (strcmp(new.scheme, old.scheme) != 0 || strcasecmp(new.host, old.host) != 0 || strcmp(new.port, old.port) != 0)
+        if (strcmp(new.scheme, old.scheme) != 0 || strcasecmp(new.host, old.host) != 0 ||
+            strcmp(new.port, old.port) != 0)
             leave_secrets_behind(call);
         mem_free(call->url);
         call->url = mem_text(url);

@@ -20,8 +20,8 @@ enum tls_verify {
     TLS_VERIFY_WRONG_ADDRESS = 64,
 };
 
-/* Sets error for a certificate of host that was refused. verify: one of the above or another X509_V_ERR number. detail: the
- * library's own words, for numbers without words here. ca_key may be NULL. */
+/* Sets error for a certificate of host that was refused. verify: one of the above or another X509_V_ERR number.
+ * detail: the library's own words, for numbers without words here. ca_key may be NULL. */
 void tls_refused(struct error *error, const char *host, long verify, const char *ca_key, const char *detail);
 /* The handshake failed before a certificate was judged; detail holds the library's words. */
 void tls_failed(struct error *error, const char *host, const char *detail);

@@ -1,8 +1,9 @@
 /* libwebsockets as a guest on our loop.
  *
- * Trust: libwebsockets 4.1 reads one CA certificate only, verifies addresses as if they were names and sends "[" as the server name of an
- * IPv6 host. So the TLS context is made here and handed over, one vhost for each distinct trust and name to verify.
- * Lifetime: a stream that is over, or was cancelled, is cut loose from its wsi at once and freed at the end of the turn. */
+ * Trust: libwebsockets 4.1 reads one CA certificate only, verifies addresses as if they were names and sends "[" as the
+ * server name of an IPv6 host. So the TLS context is made here and handed over, one vhost for each distinct trust and
+ * name to verify. Lifetime: a stream that is over, or was cancelled, is cut loose from its wsi at once and freed at the
+ * end of the turn. */
 #include "io/ws.h"
 
 #include "base/list.h"
@@ -151,7 +152,8 @@ static void stream_connect(void *owner);
 
 static int add_header(struct lws *wsi, const char *name, const char *value, unsigned char **at, unsigned char *end)
 {
-    return lws_add_http_header_by_name(wsi, (const unsigned char *)name, (const unsigned char *)value, (int)strlen(value), at, end);
+    return lws_add_http_header_by_name(wsi, (const unsigned char *)name, (const unsigned char *)value,
+                                       (int)strlen(value), at, end);
 }
 
 static int add_headers(struct ws_stream *stream, struct lws *wsi, unsigned char **at, size_t room)
@@ -176,10 +178,11 @@ static void explain_refusal(struct ws_stream *stream, const char *words)
     if (stream->error.blame != BLAME_NONE)
         return;
     if (stream->status)
-        error_set(&stream->error, stream->status == 401 || stream->status == 403 ? BLAME_DENIED : BLAME_REMOTE, stream->status,
-                  "websocket %s: refused with status %d", stream->origin, stream->status);
+        error_set(&stream->error, stream->status == 401 || stream->status == 403 ? BLAME_DENIED : BLAME_REMOTE,
+                  stream->status, "websocket %s: refused with status %d", stream->origin, stream->status);
     else if (trust->context && trust->verify != X509_V_OK)
-        tls_refused(&stream->error, stream->origin, trust->verify, trust->ca_key, X509_verify_cert_error_string(trust->verify));
+        tls_refused(&stream->error, stream->origin, trust->verify, trust->ca_key,
+                    X509_verify_cert_error_string(trust->verify));
     else if (trust->context && trust->tls_failure[0])
         tls_failed(&stream->error, stream->origin, trust->tls_failure);
     else
@@ -341,7 +344,9 @@ static int context_fill(SSL_CTX *context, const struct http_tls *tls, const char
     if (tls->insecure)
         return 0;
     X509_VERIFY_PARAM_set_hostflags(judge, NO_PARTIAL_WILDCARDS);
-    if (is_address(name) ? X509_VERIFY_PARAM_set1_ip_asc(judge, name) != 1 : X509_VERIFY_PARAM_set1_host(judge, name, 0) != 1)
+    int set = is_address(name) ? X509_VERIFY_PARAM_set1_ip_asc(judge, name)
+                               : X509_VERIFY_PARAM_set1_host(judge, name, 0);
+    if (set != 1)
         return error_set(error, BLAME_INPUT, 0, "TLS: %s cannot be verified", name);
     return 0;
 }
@@ -381,7 +386,9 @@ static struct trust *trust_for(struct ws *ws, const struct http_tls *tls, const 
     struct trust *trust = mem_new(sizeof *trust);
     memcpy(trust->key, key, sizeof key);
     list_append(&ws->trusts, &trust->node);
-    struct lws_context_creation_info info = { .port = CONTEXT_PORT_NO_LISTEN, .protocols = protocols, .vhost_name = trust->key };
+    struct lws_context_creation_info info = {
+        .port = CONTEXT_PORT_NO_LISTEN, .protocols = protocols, .vhost_name = trust->key
+    };
     if (tls) {
         const char *name = tls->server_name ? tls->server_name : host;
         trust->name = is_address(name) ? NULL : mem_text(name);
@@ -461,7 +468,8 @@ static int stream_fill(struct ws_stream *stream, const struct ws_request *reques
     stream->host = mem_text(url.host);
     stream->port = url.port;
     stream->origin = url_origin(&url);
-    stream->path = mem_format("%s%s%s", url.path && *url.path ? url.path : "/", url.query ? "?" : "", url.query ? url.query : "");
+    stream->path = mem_format("%s%s%s", url.path && *url.path ? url.path : "/", url.query ? "?" : "",
+                              url.query ? url.query : "");
     stream->protocol = mem_text(request->protocol);
     stream->bearer = mem_text(request->bearer);
     stream->user_agent = mem_text(request->user_agent);
@@ -539,8 +547,9 @@ static void ws_free_now(void *owner)
     mem_free(ws);
 }
 
-/* With a foreign loop the context goes in two steps. The first closes connections; when libuv has let go of them, at the end of that
- * turn, the library closes its own timers, which takes another turn; only then may the second step free everything. */
+/* With a foreign loop the context goes in two steps. The first closes connections; when libuv has let go of them, at
+ * the end of that turn, the library closes its own timers, which takes another turn; only then may the second step free
+ * everything. */
 static void context_destroy(void *owner)
 {
     struct ws *ws = owner;

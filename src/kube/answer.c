@@ -87,13 +87,13 @@ bool answer_has_cause(const struct cJSON *object, const char *cause)
     return false;
 }
 
-void answer_read(struct kube_answer *answer, int status, const char *text, size_t length, unsigned retry_after_s, bool raw)
+void answer_read(struct kube_answer *answer, int status, const struct strbuf *body, unsigned retry_after_s, bool raw)
 {
     bool good = status >= 200 && status < 300;
     struct error ignored = ERROR_NONE;
     *answer = (struct kube_answer){ .status = status, .reason = "" };
-    if (length > 0 && !(raw && good)) {
-        answer->object = json_parse(text, length, &ignored);
+    if (body->length > 0 && !(raw && good)) {
+        answer->object = json_parse(strbuf_text(body), body->length, &ignored);
         if (answer->object && !json_is_object(answer->object)) {
             json_free(answer->object);
             answer->object = NULL;
@@ -101,7 +101,7 @@ void answer_read(struct kube_answer *answer, int status, const char *text, size_
     }
     answer->kind = answer_class(status, answer->object);
     /* a portal or a proxy answers 200 with a page */
-    if (good && !raw && length > 0 && !answer->object)
+    if (good && !raw && body->length > 0 && !answer->object)
         answer->kind = KUBE_FAILED;
     if (!good)
         answer->reason = json_text(answer->object, "reason", "");

@@ -2,11 +2,12 @@
 #ifndef KUBE_ANSWER_H
 #define KUBE_ANSWER_H
 
+#include "base/strbuf.h"
 #include "kube/client.h"
 
-/* Fills answer from an HTTP status and the body as text: kind, status, object (given: json_free), reason (borrowed from object), retry_after_ms
- * from a Status. retry_after_s: value of the header, 0 none. raw: a good body is not JSON and stays unread. */
-void answer_read(struct kube_answer *answer, int status, const char *text, size_t length, unsigned retry_after_s, bool raw);
+/* Fills answer from an HTTP status and the body: kind, status, object (given: json_free), reason (borrowed from it),
+ * retry_after_ms. retry_after_s: value of the header, 0 none. raw: a good body is not JSON and stays unread. */
+void answer_read(struct kube_answer *answer, int status, const struct strbuf *body, unsigned retry_after_s, bool raw);
 /* Class of a Status that came inside a watch stream or as an answer. */
 enum kube_class answer_class(int status, const struct cJSON *object);
 /* Fills answer->error: "what: 403 Forbidden: message". text: the body when it was no JSON, or NULL. */

@@ -18,6 +18,7 @@ enum {
     TRIES_MOST = 5,
     FIRST_WAIT_MS = 250,
     MOST_WAIT_MS = 8 * 1000,
+    OPEN_TIMEOUT_MS = 45 * 1000, /* the API server itself waits 30 s for a kubelet */
     AT_ONCE_MOST = 16, /* requests in flight; a burst queues here rather than at the server */
 };
 
@@ -53,7 +54,8 @@ struct kube_call {
 
 /* --- the client --- */
 
-struct kube *kube_new(struct loop *loop, struct http *http, struct ws *ws, const struct kube_place *place, struct error *error)
+struct kube *kube_new(struct loop *loop, struct http *http, struct ws *ws, const struct kube_place *place,
+                      struct error *error)
 {
     struct kube *kube = mem_new(sizeof *kube);
     list_init(&kube->waiting);
@@ -127,7 +129,7 @@ static struct http_tls tls_of(const struct kube *kube)
                               .ca_key = access->ca_key };
 }
 
-struct ws_stream *kube_ws_open(struct kube *kube, const char *path, const char *protocol, uint64_t open_timeout_ms,
+struct ws_stream *kube_ws_open(struct kube *kube, const char *path, const char *protocol,
                                const struct ws_events *events, void *owner)
 {
     kube_reload(kube);
@@ -138,7 +140,7 @@ struct ws_stream *kube_ws_open(struct kube *kube, const char *path, const char *
                                   .bearer = kube->access.token,
                                   .tls = &tls,
                                   .user_agent = kube->user_agent,
-                                  .open_timeout_ms = open_timeout_ms };
+                                  .open_timeout_ms = OPEN_TIMEOUT_MS };
     return ws_open(kube->ws, &request, events, owner);
 }
 
@@ -236,7 +238,7 @@ static void http_answered(void *owner, const struct http_reply *reply, const str
         unsigned retry_after_s = 0;
         if (http_reply_header(reply, "Retry-After", header, sizeof header))
             retry_after_s = (unsigned)strtoul(header, NULL, 10);
-        answer_read(&answer, reply->status, strbuf_text(&reply->body), reply->body.length, retry_after_s, call->raw);
+        answer_read(&answer, reply->status, &reply->body, retry_after_s, call->raw);
         answer_tell(&answer, call->what, strbuf_text(&reply->body));
     } else {
         answer.error = *error;

@@ -7,8 +7,8 @@
 #include "kube/client.h"
 
 struct loop *kube_loop(const struct kube *kube);
-/* Opens a websocket at path with our credentials, read again before. protocol may be NULL, open_timeout_ms 0. */
-struct ws_stream *kube_ws_open(struct kube *kube, const char *path, const char *protocol, uint64_t open_timeout_ms,
+/* Opens a websocket at path with our credentials, read again before. protocol may be NULL. */
+struct ws_stream *kube_ws_open(struct kube *kube, const char *path, const char *protocol,
                                const struct ws_events *events, void *owner);
 /* Reads token and CA again now: after a 401. */
 void kube_reload(struct kube *kube);

@@ -153,7 +153,8 @@ static int take_user(struct kube_access *access, const struct entry *user, struc
     for (size_t i = 0; i < COUNT_OF(unsupported); i++)
         if (user->tree && tree_get(user->tree, unsupported[i]))
             return error_set(error, BLAME_CONFIG, 0,
-                             "kubeconfig: the user has %s, which is not supported: use token, tokenFile or client-certificate",
+                             "kubeconfig: the user has %s, which is not supported: use token, tokenFile or "
+                             "client-certificate",
                              unsupported[i]);
     const char *token_file = text_of(user->tree, "tokenFile");
     const char *token = text_of(user->tree, "token");
@@ -173,7 +174,8 @@ static int take_user(struct kube_access *access, const struct entry *user, struc
     return 0;
 }
 
-static int take_context(struct kube_access *access, const struct kubeconfig *config, const char *name, struct error *error)
+static int take_context(struct kube_access *access, const struct kubeconfig *config, const char *name,
+                        struct error *error)
 {
     if (!name)
         name = current_context(config);

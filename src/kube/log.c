@@ -1,5 +1,5 @@
-/* One container's log (kubernetes-api: section 2). Three ways lead to the end: the stream closed; the handshake was refused, which one
- * plain request explains; the plain request was all that was asked for. */
+/* One container's log (kubernetes-api: section 2). Three ways lead to the end: the stream closed; the handshake was
+ * refused, which one plain request explains; the plain request was all that was asked for. */
 #include "kube/log.h"
 
 #include "connection.h"
@@ -14,7 +14,6 @@ enum {
     GET_MOST = 16 * 1024 * 1024,
     GET_TIMEOUT_MS = 120 * 1000,
     REASON_TIMEOUT_MS = 45 * 1000, /* the API server itself waits 30 s for a kubelet */
-    OPEN_TIMEOUT_MS = 45 * 1000,
 };
 
 struct kube_log {
@@ -127,9 +126,12 @@ static int get_bytes(void *owner, const char *bytes, size_t length)
 static void get_log(void *owner)
 {
     struct kube_log *log = owner;
-    struct kube_request request = {
-        .method = "GET", .path = log->path, .raw = true, .sink = get_bytes, .timeout_ms = GET_TIMEOUT_MS, .what = log->what
-    };
+    struct kube_request request = { .method = "GET",
+                                    .path = log->path,
+                                    .raw = true,
+                                    .sink = get_bytes,
+                                    .timeout_ms = GET_TIMEOUT_MS,
+                                    .what = log->what };
     log->call = kube_start(log->kube, &request, got, log);
 }
 
@@ -150,7 +152,7 @@ static void reason_known(void *owner, const struct kube_answer *answer)
     enum kube_log_end end = end_of(answer);
     log->call = NULL;
     if (end == LOG_CLOSED) {
-        /* It can be read now. After "not yet" that is good news; after anything else the handshake itself is the problem. */
+        /* It can be read now. After "not yet" that is good news, else the handshake itself is the problem. */
         bool started_meanwhile = log->refused_status == 400 || log->refused_status >= 500;
         end = started_meanwhile ? LOG_NOT_YET : LOG_REFUSED;
         error_set(&error, BLAME_REMOTE, log->refused_status,
@@ -212,7 +214,7 @@ static void follow_log(void *owner)
 {
     struct kube_log *log = owner;
     OWNED_TEXT char *path = mem_format("%s&follow=true", log->path);
-    log->stream = kube_ws_open(log->kube, path, "binary.k8s.io", OPEN_TIMEOUT_MS, &follow_events, log);
+    log->stream = kube_ws_open(log->kube, path, "binary.k8s.io", &follow_events, log);
 }
 
 /* --- the start --- */
@@ -235,8 +237,8 @@ static char *log_path(const struct kube_log_request *request)
     return strbuf_take(&path, NULL);
 }
 
-struct kube_log *kube_log_start(struct kube *kube, const struct kube_log_request *request, const struct kube_log_events *events,
-                                void *owner)
+struct kube_log *kube_log_start(struct kube *kube, const struct kube_log_request *request,
+                                const struct kube_log_events *events, void *owner)
 {
     struct kube_log *log = mem_new(sizeof *log);
     log->kube = kube;

@@ -46,7 +46,9 @@ static struct kube_call *create(struct kube *kube, const char *ns, const char *r
     OWNED_TEXT char *path = mem_format("%s%s", collection, query);
     OWNED_TEXT char *what = words_for("create", resource, name_of(object));
     /* our names are fixed beforehand, so a repeated create ends in AlreadyExists at worst */
-    struct kube_request request = { .method = "POST", .path = path, .body = object, .idempotent = name_of(object) != NULL, .what = what };
+    struct kube_request request = {
+        .method = "POST", .path = path, .body = object, .idempotent = name_of(object) != NULL, .what = what
+    };
     return kube_start(kube, &request, done, owner);
 }
 
@@ -71,8 +73,8 @@ struct kube_call *kube_get(struct kube *kube, const char *ns, const char *resour
     return kube_start(kube, &request, done, owner);
 }
 
-struct kube_call *kube_list(struct kube *kube, const char *ns, const char *resource, const char *selector, kube_done *done,
-                            void *owner)
+struct kube_call *kube_list(struct kube *kube, const char *ns, const char *resource, const char *selector,
+                            kube_done *done, void *owner)
 {
     OWNED_TEXT char *collection = kube_path(ns, resource, NULL);
     OWNED_TEXT char *path = mem_format("%s%s%s", collection, selector ? "?" : "", selector ? selector : "");
@@ -104,8 +106,8 @@ struct kube_call *kube_put(struct kube *kube, const char *ns, const char *resour
     return kube_start(kube, &request, done, owner);
 }
 
-struct kube_call *kube_delete(struct kube *kube, const char *ns, const char *resource, const char *name, const char *uid,
-                              int grace_s, kube_done *done, void *owner)
+struct kube_call *kube_delete(struct kube *kube, const char *ns, const char *resource, const char *name,
+                              const char *uid, int grace_s, kube_done *done, void *owner)
 {
     OWNED_JSON struct cJSON *options = json_object();
     OWNED_TEXT char *path = kube_path(ns, resource, name);

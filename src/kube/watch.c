@@ -1,8 +1,8 @@
 /* List, then watch over a websocket, for ever (kubernetes-api: section 1.7).
  *
- * One state: a list call, a stream, a question why a handshake was refused, or a wait are under way, never two of them. Whatever ends,
- * decides what comes next by one call of again(). Callbacks of the owner may stop the watch, so the loops that call them look at
- * watch->stopped. */
+ * One state: a list call, a stream, a question why a handshake was refused, or a wait are under way, never two of them.
+ * Whatever ends, decides what comes next by one call of again(). Callbacks of the owner may stop the watch, so what calls
+ * them looks at watch->stopped afterwards. */
 #include "kube/watch.h"
 
 #include "answer.h"
@@ -208,7 +208,8 @@ static void stream_data(void *owner, const char *bytes, size_t length, bool last
     struct kube_watch *watch = owner;
     if (strbuf_add(&watch->message, bytes, length) < 0) {
         struct error error = ERROR_NONE;
-        error_set(&error, BLAME_REMOTE, 0, "watch %s: an event of more than %d MiB", watch->resource, EVENT_MOST / (1024 * 1024));
+        error_set(&error, BLAME_REMOTE, 0, "watch %s: an event of more than %d MiB", watch->resource,
+                  EVENT_MOST / (1024 * 1024));
         tell_trouble(watch, &error);
         if (!watch->stopped)
             failed(watch, STEP_LIST);
@@ -323,7 +324,7 @@ static void connect_stream(struct kube_watch *watch)
     watch->stream_events = 0;
     watch->opened_ms = 0;
     watch->counts.connections++;
-    watch->stream = kube_ws_open(watch->kube, path, NULL, 0, &stream_events, watch);
+    watch->stream = kube_ws_open(watch->kube, path, NULL, &stream_events, watch);
 }
 
 /* --- the list --- */
@@ -351,7 +352,8 @@ static void list_complete(struct kube_watch *watch, const char *version)
     watch->counts.lists++;
     watch->whole = false;
     uint64_t relist_ms = watch->tuning.relist_ms;
-    loop_after(watch->loop, &watch->relist, relist_ms * 3 / 4 + loop_random(watch->loop) % (relist_ms / 2 + 1), relist_due, watch);
+    relist_ms = relist_ms * 3 / 4 + loop_random(watch->loop) % (relist_ms / 2 + 1);
+    loop_after(watch->loop, &watch->relist, relist_ms, relist_due, watch);
     if (watch->events->listed)
         watch->events->listed(watch->owner);
     if (!watch->stopped)
@@ -367,7 +369,8 @@ static void list_trouble(struct kube_watch *watch, const struct kube_answer *ans
     }
     struct error error = answer->error;
     if (answer->kind == KUBE_OK)
-        error_set(&error, BLAME_REMOTE, 0, "list %s: an answer without resourceVersion, or with more than %d objects", watch->resource, OBJECTS_MOST);
+        error_set(&error, BLAME_REMOTE, 0, "list %s: an answer without resourceVersion, or with more than %d objects",
+                  watch->resource, OBJECTS_MOST);
     tell_trouble(watch, &error);
     if (watch->stopped)
         return;
@@ -417,7 +420,9 @@ static void list_page(struct kube_watch *watch)
         url_escape(watch->page, &path);
     }
     OWNED_TEXT char *what = mem_format("list %s", watch->resource);
-    struct kube_request request = { .method = "GET", .path = strbuf_text(&path), .answer_most = PAGE_MOST, .what = what };
+    struct kube_request request = {
+        .method = "GET", .path = strbuf_text(&path), .answer_most = PAGE_MOST, .what = what
+    };
     watch->call = kube_start(watch->kube, &request, page_came, watch);
     strbuf_clear(&path);
 }
@@ -460,7 +465,8 @@ static void again(struct kube_watch *watch, enum next_step next, uint64_t delay_
 }
 
 struct kube_watch *kube_watch_start(struct kube *kube, const char *ns, const char *resource, const char *selector,
-                                    const struct kube_watch_tuning *tuning, const struct kube_watch_events *events, void *owner)
+                                    const struct kube_watch_tuning *tuning, const struct kube_watch_events *events,
+                                    void *owner)
 {
     struct kube_watch *watch = mem_new(sizeof *watch);
     watch->kube = kube;

@@ -19,7 +19,7 @@ void watch_store_begin(struct watch_store *store);
 /* Remembers the object; false when it has no UID. */
 bool watch_store_put(struct watch_store *store, const struct cJSON *object);
 void watch_store_remove(struct watch_store *store, const char *uid);
-/* Takes out one object that the list did not name, as an object of metadata only (json_free); NULL when there is none left.
+/* Takes out one object that the list did not name, as an object of metadata only (json_free); NULL when none is left.
  * position: 0 at first. */
 struct cJSON *watch_store_take_vanished(struct watch_store *store, size_t *position);
 

@@ -53,6 +53,13 @@ static const struct row rows[] = {
     { 302, "", "", KUBE_REFUSED, BLAME_INPUT },
 };
 
+static void read_text(struct kube_answer *answer, int status, const char *text, unsigned retry_after_s)
+{
+    OWNED_STRBUF struct strbuf body = STRBUF_EMPTY;
+    strbuf_add_text(&body, text);
+    answer_read(answer, status, &body, retry_after_s, false);
+}
+
 static void statements_34_and_35_each_status_has_its_class(void **state)
 {
     (void)state;
@@ -66,7 +73,7 @@ static void statements_34_and_35_each_status_has_its_class(void **state)
         OWNED_TEXT char *text = json_print(status);
         struct kube_answer answer;
         bool empty = !row->reason[0] && !row->message[0] && row->status >= 300;
-        answer_read(&answer, row->status, text, empty ? 0 : strlen(text), 0, false);
+        read_text(&answer, row->status, empty ? "" : text, 0);
         answer_tell(&answer, "create pod x", NULL);
         if (answer.kind != row->kind || answer.error.blame != row->blame)
             print_error("row %zu: %d %s\n", i, row->status, row->message);
@@ -81,7 +88,7 @@ static void statements_34_and_35_each_status_has_its_class(void **state)
 static const char *explained(int status, const char *body)
 {
     static struct kube_answer answer;
-    answer_read(&answer, status, body, strlen(body), 0, false);
+    read_text(&answer, status, body, 0);
     answer_tell(&answer, "create pod x", body);
     json_free(answer.object);
     return answer.error.text;
@@ -104,13 +111,13 @@ static void statement_8_the_server_says_how_long_to_wait(void **state)
 {
     (void)state;
     struct kube_answer answer;
-    answer_read(&answer, 429, "x", 1, 7, false);
+    read_text(&answer, 429, "x", 7);
     assert_int_equal(answer.retry_after_ms, 7000);
     const char *body = "{\"code\":429,\"details\":{\"retryAfterSeconds\":3}}";
-    answer_read(&answer, 429, body, strlen(body), 0, false);
+    read_text(&answer, 429, body, 0);
     assert_int_equal(answer.retry_after_ms, 3000);
     json_free(answer.object);
-    answer_read(&answer, 429, "x", 1, 86400, false);
+    read_text(&answer, 429, "x", 86400);
     assert_int_equal(answer.retry_after_ms, 60000);
 }
 
