@@ -8,10 +8,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define DIGEST_HEX  65 /* SHA-256 as lower-case hex with NUL */
-#define SEAL_KEY    32
-#define SEAL_NONCE  12
-#define SEAL_TAG    16
+#define DIGEST_HEX 65 /* SHA-256 as lower-case hex with NUL */
+#define SEAL_KEY   32
+#define SEAL_NONCE 12
+#define SEAL_TAG   16
 
 void digest_sha256_hex(const void *bytes, size_t length, char hex[DIGEST_HEX]);
 void digest_hmac_sha256_hex(const void *key, size_t key_length, const void *bytes, size_t length, char hex[DIGEST_HEX]);

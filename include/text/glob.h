@@ -4,7 +4,8 @@
 
 #include <stdbool.h>
 
-/* The whole path matches. A malformed pattern matches nothing. Time is bounded: at most 1,000,000 steps, then no match. */
+/* The whole path matches. A malformed pattern matches nothing. Time is bounded: at most 1,000,000 steps, then no match.
+ */
 bool glob_match(const char *pattern, const char *path);
 /* Some path below folder ("" is the root) could match: lets a walk skip the rest. Never wrongly false. */
 bool glob_may_match_below(const char *pattern, const char *folder);

@@ -12,13 +12,15 @@
 
 struct cJSON;
 
-/* Gives a tree (json_free). Refuses trailing garbage, depth over 200, and a NUL byte or \u0000 anywhere (BLAME_INPUT). */
+/* Gives a tree (json_free). Refuses trailing garbage, depth over 200, and a NUL byte or \u0000 anywhere (BLAME_INPUT).
+ */
 struct cJSON *json_parse(const char *text, size_t length, struct error *error) MUST_CHECK;
 void json_free(struct cJSON *tree);
 void json_free_tree(struct cJSON **tree);
 #define OWNED_JSON __attribute__((cleanup(json_free_tree)))
 
-/* All lookups borrow, accept NULL trees, and give NULL or the default when the member is missing, null, or of another type. */
+/* All lookups borrow, accept NULL trees, and give NULL or the default when the member is missing, null, or of another
+ * type. */
 struct cJSON *json_get(const struct cJSON *object, const char *name);
 /* Dotted path of member names: "metadata.resourceVersion". */
 struct cJSON *json_at(const struct cJSON *object, const char *path);

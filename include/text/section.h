@@ -14,16 +14,18 @@
 #define SECTION_RESET  "\033[0;m"
 #define SECTION_CLEAR  "\033[0K"
 
-/* section_start:<seconds>:<name> CR ESC[0K, no newline; then the title in bold cyan with LF, as the stock runner prints it. */
+/* section_start:<seconds>:<name> CR ESC[0K, no newline; then the title in bold cyan with LF, as the stock runner prints
+ * it. */
 void section_start(struct strbuf *out, const char *name, int64_t unix_seconds, const char *title);
 void section_end(struct strbuf *out, const char *name, int64_t unix_seconds);
 
-/* Line times of FF_TIMESTAMPS: turns a stream of writes into entries with 32-byte headers (section 4.5, rules 1 to 5). */
+/* Line times of FF_TIMESTAMPS: turns a stream of writes into entries with 32-byte headers (section 4.5, rules 1 to 5).
+ */
 struct stamper {
     struct strbuf partial; /* at most 8192 bytes */
     int64_t partial_since_us;
-    bool append;           /* next header has + */
-    char stream[3];        /* "00", "01" */
+    bool append;    /* next header has + */
+    char stream[3]; /* "00", "01" */
 };
 void stamper_init(struct stamper *stamper, unsigned stream);
 /* One write, with the time it was made (microseconds since 1970, UTC). */

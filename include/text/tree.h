@@ -12,11 +12,11 @@ enum tree_kind { TREE_TABLE, TREE_LIST, TREE_TEXT, TREE_INTEGER, TREE_FLOAT, TRE
 
 struct tree {
     enum tree_kind kind;
-    char *key;              /* member name in a table, else NULL */
-    unsigned line;          /* 1-based; 0 unknown */
-    char *text;             /* TEXT: the value; other scalars: as written */
-    int64_t integer;        /* INTEGER and BOOLEAN */
-    double number;          /* FLOAT, and INTEGER as a double */
+    char *key;                        /* member name in a table, else NULL */
+    unsigned line;                    /* 1-based; 0 unknown */
+    char *text;                       /* TEXT: the value; other scalars: as written */
+    int64_t integer;                  /* INTEGER and BOOLEAN */
+    double number;                    /* FLOAT, and INTEGER as a double */
     struct tree *first, *last, *next; /* children of TABLE and LIST, in order */
 };
 

@@ -23,29 +23,33 @@ __attribute__((constructor)) static void use_own_memory(void)
     cJSON_InitHooks(&hooks);
 }
 
+static int check_depth(char c, size_t *depth)
+{
+    if (c == '[' || c == '{')
+        return ++*depth > DEPTH_MOST ? -1 : 0;
+    if ((c == ']' || c == '}') && *depth > 0)
+        --*depth;
+    return 0;
+}
+
 /* What the library would let through: too deep nesting (it allows 1000) and characters that end a C string. */
 static int check_text(const char *text, size_t length, struct error *error)
 {
     bool in_string = false;
     size_t depth = 0;
+    const char *nul = memchr(text, '\0', length);
 
+    if (nul)
+        return error_set(error, BLAME_INPUT, 0, "JSON: NUL at byte %td", nul - text);
     for (size_t i = 0; i < length; i++) {
-        char c = text[i];
-        if (c == '\0')
-            return error_set(error, BLAME_INPUT, 0, "JSON: NUL at byte %zu", i);
-        if (in_string && c == '\\') {
+        if (text[i] == '"') {
+            in_string = !in_string;
+        } else if (in_string && text[i] == '\\') {
             if (length - i > 5 && memcmp(text + i, "\\u0000", 6) == 0)
                 return error_set(error, BLAME_INPUT, 0, "JSON: \\u0000 at byte %zu", i);
             i++;
-            if (i < length && text[i] == '\0')
-                return error_set(error, BLAME_INPUT, 0, "JSON: NUL at byte %zu", i);
-        } else if (c == '"') {
-            in_string = !in_string;
-        } else if (!in_string && (c == '[' || c == '{')) {
-            if (++depth > DEPTH_MOST)
-                return error_set(error, BLAME_INPUT, 0, "JSON: nested deeper than %d at byte %zu", DEPTH_MOST, i);
-        } else if (!in_string && (c == ']' || c == '}') && depth > 0) {
-            depth--;
+        } else if (!in_string && check_depth(text[i], &depth) < 0) {
+            return error_set(error, BLAME_INPUT, 0, "JSON: nested deeper than %d at byte %zu", DEPTH_MOST, i);
         }
     }
     return 0;

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#define URL_END       " \t\r\n\"'<>"
 #define NAME_MOST     64u
 #define DISTANCE_MOST 3u
 
@@ -25,16 +26,30 @@ void quote_shell(const char *text, struct strbuf *out)
 static size_t secret_length(const char *start, const char *at, bool in_url)
 {
     if (at - start >= 3 && memcmp(at - 3, "://", 3) == 0) {
-        size_t authority = strcspn(at, "/?# \t\r\n\"'<>");
+        size_t authority = strcspn(at, "/?#" URL_END);
         const char *sign = memrchr(at, '@', authority);
         return sign ? (size_t)(sign + 1 - at) : 0;
     }
-    return in_url && *at == '?' ? strcspn(at, " \t\r\n\"'<>") : 0;
+    return in_url && *at == '?' ? strcspn(at, URL_END) : 0;
+}
+
+/* One character as people may see it; gives its length in the text. */
+static size_t add_visible(const char *at, struct strbuf *out)
+{
+    size_t length;
+    uint32_t code = utf8_code(at, strnlen(at, 4), &length);
+    bool is_broken = length == 1 && code >= 0x80;
+
+    if (is_broken || code < 0x20 || (code >= 0x7F && code < 0xA0))
+        strbuf_add_char(out, '?');
+    else
+        strbuf_add(out, at, length);
+    return length;
 }
 
 void quote_for_people(const char *text, size_t most_bytes, struct strbuf *out)
 {
-    size_t start = out->length, fits = 0; /* fits: where "..." may stand */
+    size_t start = out->length, fits = start; /* fits: where "..." may stand */
     bool in_url = false;
 
     for (const char *at = text; *at;) {
@@ -43,24 +58,18 @@ void quote_for_people(const char *text, size_t most_bytes, struct strbuf *out)
             at += secret;
             continue;
         }
-        size_t wide = utf8_length(at, strlen(at) < 4 ? strlen(at) : 4);
         if (strncmp(at, "://", 3) == 0)
             in_url = true;
-        else if (strchr(" \t\r\n\"'<>", *at))
+        else if (strchr(URL_END, *at))
             in_url = false;
-        if (wide == 0 || (unsigned char)*at < 0x20 || *at == 0x7F || (wide == 2 && at[0] == '\xC2' && at[1] < '\xA0'))
-            strbuf_add_char(out, '?');
-        else
-            strbuf_add(out, at, wide);
-        at += wide > 0 ? wide : 1;
-        size_t length = out->length - start;
-        if (length > most_bytes) {
-            strbuf_cut(out, start + fits);
+        at += add_visible(at, out);
+        if (out->length - start > most_bytes) {
+            strbuf_cut(out, fits);
             strbuf_add(out, "...", most_bytes < 3 ? most_bytes : 3);
             return;
         }
-        if (length + 3 <= most_bytes)
-            fits = length;
+        if (out->length - start + 3 <= most_bytes)
+            fits = out->length;
     }
 }
 

@@ -28,6 +28,23 @@ static bool is_plain(const char *text)
     return text[strlen(text) - 1] != ':'; /* inside, a colon is followed by no blank: there is none */
 }
 
+/* Characters that a reader refuses, drops or takes for a line's end. */
+static bool is_hidden(uint32_t code)
+{
+    return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x2028 || code == 0x2029 || code == 0xFEFF ||
+           (code & 0xFFFE) == 0xFFFE;
+}
+
+static void print_escaped(uint32_t code, struct strbuf *out)
+{
+    if (code == '"' || code == '\\')
+        strbuf_format(out, "\\%c", (char)code);
+    else if (code == '\n' || code == '\t')
+        strbuf_add_text(out, code == '\n' ? "\\n" : "\\t");
+    else
+        strbuf_format(out, code > 0xFFFF ? "\\U%08X" : "\\u%04X", (unsigned)code);
+}
+
 static void print_text(const char *text, struct strbuf *out)
 {
     if (is_plain(text)) {
@@ -37,17 +54,10 @@ static void print_text(const char *text, struct strbuf *out)
     strbuf_add_char(out, '"');
     for (size_t length; *text; text += length) {
         uint32_t code = utf8_code(text, strnlen(text, 4), &length);
-        if (code == '"' || code == '\\')
-            strbuf_format(out, "\\%c", (char)code);
-        else if (code == '\n')
-            strbuf_add_text(out, "\\n");
-        else if (code == '\t')
-            strbuf_add_text(out, "\\t");
-        else if (length == 1 && code >= 0x80)
+        if (length == 1 && code >= 0x80)
             strbuf_add_text(out, "\\uFFFD");
-        else if (code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x2028 || code == 0x2029 || code == 0xFEFF ||
-                 (code & 0xFFFE) == 0xFFFE)
-            strbuf_format(out, code > 0xFFFF ? "\\U%08X" : "\\u%04X", (unsigned)code);
+        else if (code == '"' || code == '\\' || is_hidden(code))
+            print_escaped(code, out);
         else
             strbuf_add(out, text, length);
     }
