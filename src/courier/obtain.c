@@ -115,7 +115,7 @@ static void obtain_task(struct obtain *obtain)
     case TASK_FETCH_EARLY:
     case TASK_FETCH:
         if (obtain->early == (obtain->at == TASK_FETCH_EARLY))
-            sources_fetch(obtain->sources);
+            sources_fetch(obtain->sources, obtain->early);
         else
             obtain_next(obtain);
         break;

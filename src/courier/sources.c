@@ -31,6 +31,7 @@ struct sources {
     struct backoff backoff;
     enum step at, goal;
     unsigned attempts_left;
+    bool as_job;         /* git runs as the job's user; not so in an early fetch, even when that user is known meanwhile */
     bool tried;          /* an attempt was begun before */
     bool kept;           /* there is a repository from an earlier job */
     struct strbuf tail;  /* git's last words */
@@ -136,15 +137,17 @@ static void git_run(struct sources *sources, const struct words *words)
                                  .output_fd = -1,
                                  .pass_fd = -1 };
     context_unprivilege(context, &start);
+    start.change_user = start.change_user && sources->as_job;
     strbuf_cut(&sources->tail, 0);
     sources->child = child_start(context->loop, &start, &git_events, sources, &error);
     if (!sources->child)
         sources_fail(sources, &error);
 }
 
-static struct folder_owner job_owner(const struct context *context)
+static struct folder_owner folder_owner(const struct sources *sources)
 {
-    return (struct folder_owner){ .give = context->is_root && context->user_known, .uid = context->uid, .gid = context->gid };
+    const struct context *context = sources->context;
+    return (struct folder_owner){ .give = context->is_root && sources->as_job, .uid = context->uid, .gid = context->gid };
 }
 
 static bool is_git(const struct plan *plan)
@@ -168,7 +171,7 @@ bool sources_is_early(const struct context *context)
 static int step_folder(struct sources *sources, struct error *error)
 {
     const struct plan *plan = sources->context->plan;
-    const struct folder_owner owner = job_owner(sources->context);
+    const struct folder_owner owner = folder_owner(sources);
     const bool failed_before = sources->tried;
     if (!sources->tried)
         sources->kept = plan->strategy == PLAN_FETCH && has_repository(plan);
@@ -189,7 +192,7 @@ static int step_give(struct sources *sources, struct error *error)
 {
     struct context *context = sources->context;
     const struct plan *plan = context->plan;
-    const struct folder_owner owner = job_owner(context);
+    const struct folder_owner owner = folder_owner(sources);
     if (!is_git(plan))
         output_say(context->output, TONE_NOTICE, "Skipping Git repository setup");
     if (plan->strategy == PLAN_EMPTY && folder_remove(plan->builds_dir, plan->project_dir, error) < 0)
@@ -392,9 +395,10 @@ struct sources *sources_new(struct context *context, stage_done *done, void *own
     return sources;
 }
 
-void sources_fetch(struct sources *sources)
+void sources_fetch(struct sources *sources, bool early)
 {
     struct error error = ERROR_NONE;
+    sources->as_job = !early;
     if (!is_git(sources->context->plan)) {
         sources->at = sources->goal = STEP_FETCHED;
         sources_end(sources, NULL);
@@ -412,6 +416,7 @@ void sources_fetch(struct sources *sources)
 
 void sources_check_out(struct sources *sources)
 {
+    sources->as_job = true;
     sources->at = STEP_GIVE;
     sources->goal = STEP_OVER;
     sources_step(sources);

@@ -11,8 +11,8 @@ struct sources;
 struct sources *sources_new(struct context *context, stage_done *done, void *owner);
 /* Whether the fetch may begin before the job's user is known: a new repository, and no hook that comes first. */
 bool sources_is_early(const struct context *context);
-/* Obtains what has to be fetched (nothing for the strategies none and empty); calls done. */
-void sources_fetch(struct sources *sources);
+/* Obtains what has to be fetched (nothing for the strategies none and empty); calls done. early: as courier's own user. */
+void sources_fetch(struct sources *sources, bool early);
 /* Writes the project and temporary folder for the job's user, who is known now; calls done. Starts over when this fails and
  * an attempt of GET_SOURCES_ATTEMPTS is left. */
 void sources_check_out(struct sources *sources);

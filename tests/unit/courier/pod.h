@@ -25,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -224,6 +225,7 @@ static inline void pod_start_courier(struct pod *pod)
     pod->began_ms = now_ms();
     pod->courier = fork();
     if (pod->courier == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         dup2(ends[1], STDOUT_FILENO);
         execl(courier, courier, "--root", pod->root, (char *)NULL);
         _exit(110);

@@ -1,0 +1,297 @@
+/* get_sources against a real git server: strategies, refspecs, depth, owner, and what a person is told when it fails. */
+#include "courier/web.h"
+
+#define TOKEN "glcbt-job-token-1234"
+
+struct repository {
+    struct pod pod;
+    struct web web;
+    char sha[64], old_sha[64];
+};
+
+static void shell(const char *format, ...) PRINTF_LIKE(1, 2);
+static void shell(const char *format, ...)
+{
+    char command[2048];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(command, sizeof command, format, arguments);
+    va_end(arguments);
+    if (system(command) != 0)
+        fail_msg("failed: %s", command);
+}
+
+static void text_line(char *out, size_t size, const char *path)
+{
+    char *text = file_text(path);
+    assert_non_null(text);
+    snprintf(out, size, "%.*s", (int)strcspn(text, "\n"), text);
+    mem_free(text);
+}
+
+/* A bare repository with three commits on main, and a job that clones it. */
+static void repository_make(struct repository *all)
+{
+    struct pod *pod = &all->pod;
+    *all = (struct repository){ .web = { .git_token = TOKEN } };
+    pod_init(pod);
+    web_start(&all->web, pod);
+    shell("set -e; cd %s; export GIT_CONFIG_GLOBAL=/dev/null GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a "
+          "GIT_COMMITTER_EMAIL=a@b; git init -q -b main work; cd work; "
+          "for i in 1 2 3; do echo $i > file; echo x > run.sh; chmod 755 run.sh; git add .; git commit -q -m $i; "
+          "git rev-parse HEAD > ../sha-$i; done; mkdir -p ../web/git/g; git clone -q --bare . ../web/git/g/p.git; "
+          "cd ../web/git/g/p.git; git config uploadpack.allowAnySHA1InWant false",
+          pod->root);
+    text_line(all->sha, sizeof all->sha, pod_path(pod, "/sha-3"));
+    text_line(all->old_sha, sizeof all->old_sha, pod_path(pod, "/sha-1"));
+    struct cJSON *git = json_get(pod->plan, "git");
+    json_set_text(git, "sha", all->sha);
+    json_set_text(git, "strategy", "clone");
+    json_add_text(json_set_array(git, "refspecs"), "+refs/heads/main:refs/remotes/origin/main");
+}
+
+static void repository_clear(struct repository *all)
+{
+    web_stop(&all->web);
+    pod_clear(&all->pod);
+}
+
+static struct cJSON *git_of(struct repository *all)
+{
+    return json_get(all->pod.plan, "git");
+}
+
+static uid_t job_user(void)
+{
+    return geteuid() == 0 ? 1000 : geteuid();
+}
+
+static void a_clone_has_the_commit_the_depth_and_the_jobs_owner(void **state)
+{
+    struct repository all;
+    (void)state;
+    repository_make(&all);
+    json_set_int(git_of(&all), "depth", 2);
+    plan_step_line(&all.pod, "script", "git rev-parse HEAD; git rev-list --count HEAD; git status --porcelain -b | head -1; cat file; "
+                                       "find . ! -user $(id -u) | wc -l; ls -ld .. | awk '{print $3 == \"root\"}'; "
+                                       "stat -c %a file run.sh");
+    plan_variable(&all.pod, "GIT_CONFIG_GLOBAL", "/dev/null");
+    pod_run(&all.pod, job_user());
+    assert_int_equal(all.pod.result.outcome, OUTCOME_SUCCESS);
+    char wanted[200];
+    snprintf(wanted, sizeof wanted, "\n%s\n2\n## HEAD (no branch)\n3\n0\n0\n644\n755\n", all.sha);
+    trace_has(&all.pod, wanted);
+    trace_has(&all.pod, "\033[32;1mFetching changes with git depth set to 2...\033[0;m\n");
+    trace_has(&all.pod, "\033[32;1mCreated fresh repository.\033[0;m\n");
+    snprintf(wanted, sizeof wanted, "\033[32;1mChecking out %.8s as detached HEAD (ref is main)...\033[0;m\n", all.sha);
+    trace_has(&all.pod, wanted);
+    repository_clear(&all);
+}
+
+static void the_token_is_in_no_file_of_the_repository(void **state)
+{
+    struct repository all;
+    (void)state;
+    repository_make(&all);
+    plan_step_line(&all.pod, "script", "git config remote.origin.url; grep -r glcbt . | wc -l; env | grep -c glcbt || true");
+    pod_run(&all.pod, job_user());
+    char wanted[200];
+    snprintf(wanted, sizeof wanted, "\nhttp://127.0.0.1:%u/g/p.git\n0\n0\n", all.web.port);
+    trace_has(&all.pod, wanted);
+    trace_has_no(&all.pod, TOKEN);
+    assert_true(web_count(&all.web, "User-Agent: dataops-runner 0.1.0 linux/") > 0);
+    repository_clear(&all);
+}
+
+static void the_fetch_does_not_wait_for_build(void **state)
+{
+    struct repository all;
+    (void)state;
+    repository_make(&all);
+    plan_step_line(&all.pod, "script", "cat file");
+    plan_store(&all.pod);
+    pod_start_courier(&all.pod);
+    pod_read_until(&all.pod, "Created fresh repository.");
+    pod_read_until(&all.pod, "Waiting for the build container to start...");
+    assert_true(web_count(&all.web, "POST /g/p.git/git-upload-pack") > 0);
+    pod_start_step(&all.pod, job_user());
+    pod_finish(&all.pod);
+    assert_int_equal(all.pod.result.outcome, OUTCOME_SUCCESS);
+    repository_clear(&all);
+}
+
+static void expect_failure(struct repository *all, const char *words)
+{
+    plan_step_line(&all->pod, "script", "echo script ran");
+    pod_run(&all->pod, job_user());
+    assert_int_equal(all->pod.result.outcome, OUTCOME_FAILED);
+    assert_int_equal(all->pod.result.reason, REASON_SCRIPT);
+    assert_int_equal(all->pod.result.exit_code, 1);
+    trace_has(&all->pod, words);
+    trace_has(&all->pod, "ERROR: Job failed: command terminated with exit code 1");
+    trace_has_no(&all->pod, "script ran");
+    trace_has_no(&all->pod, TOKEN);
+    repository_clear(all);
+}
+
+static void wrong_credentials_are_named(void **state)
+{
+    struct repository all;
+    char url[200];
+    (void)state;
+    repository_make(&all);
+    snprintf(url, sizeof url, "http://gitlab-ci-token:wrong@127.0.0.1:%u/g/p.git", all.web.port);
+    json_set_text(git_of(&all), "url", url);
+    expect_failure(&all, "Getting the sources failed: the server refused the job's credentials for the repository");
+}
+
+static void a_missing_ref_is_named(void **state)
+{
+    struct repository all;
+    (void)state;
+    repository_make(&all);
+    json_add_text(json_set_array(git_of(&all), "refspecs"), "+refs/heads/gone:refs/remotes/origin/gone");
+    expect_failure(&all, "Getting the sources failed: the ref is not in the repository any more");
+}
+
+static void a_missing_commit_is_named(void **state)
+{
+    struct repository all;
+    (void)state;
+    repository_make(&all);
+    json_set_text(git_of(&all), "sha", "1111111111111111111111111111111111111111");
+    expect_failure(&all, "Getting the sources failed: the commit is not among the fetched history");
+}
+
+static void an_unknown_host_is_named(void **state)
+{
+    struct repository all;
+    (void)state;
+    repository_make(&all);
+    json_set_text(git_of(&all), "url", "http://gitlab-ci-token:" TOKEN "@no-such-host.invalid/g/p.git");
+    expect_failure(&all, "Getting the sources failed: the repository's host name is not known inside the pod");
+}
+
+static void a_failed_attempt_is_repeated(void **state)
+{
+    struct repository all;
+    (void)state;
+    repository_make(&all);
+    json_set_int(git_of(&all), "attempts", 2);
+    json_set_text(git_of(&all), "sha", "1111111111111111111111111111111111111111");
+    plan_step_line(&all.pod, "script", "true");
+    pod_run(&all.pod, job_user());
+    const char *first = strstr(strbuf_text(&all.pod.trace), "Created fresh repository.");
+    assert_non_null(first);
+    assert_non_null(strstr(first + 1, "Created fresh repository."));
+    repository_clear(&all);
+}
+
+static void fetch_keeps_the_work_but_nothing_that_steers_git(void **state)
+{
+    struct repository all;
+    (void)state;
+    repository_make(&all);
+    json_set_text(git_of(&all), "strategy", "fetch");
+    shell("set -e; cd %s/builds; mkdir g; git clone -q --no-hardlinks ../work g/p 2>/dev/null; cd g/p; git checkout -q %s; echo left > untracked; "
+          "git config core.fsmonitor 'touch %s/attacked; false'; git config filter.x.smudge 'touch %s/attacked; cat'; "
+          "printf '#!/bin/sh\\ntouch %s/attacked\\n' > .git/hooks/post-checkout; chmod 755 .git/hooks/post-checkout; "
+          "echo '* filter=x' > .git/info/attributes; touch .git/index.lock .git/refs/heads/main.lock; chown -R %u:%u ..",
+          all.pod.root, all.old_sha, all.pod.root, all.pod.root, all.pod.root, job_user(), job_user());
+    plan_step_line(&all.pod, "script", "cat file; ls");
+    pod_run(&all.pod, job_user());
+    assert_int_equal(all.pod.result.outcome, OUTCOME_SUCCESS);
+    trace_has(&all.pod, "\n3\nfile\nrun.sh\nsection_end");
+    assert_int_equal(access(pod_path(&all.pod, "/attacked"), F_OK), -1);
+    repository_clear(&all);
+}
+
+static void clone_begins_with_an_empty_folder(void **state)
+{
+    struct repository all;
+    (void)state;
+    repository_make(&all);
+    shell("mkdir -p %s/builds/g/p; touch %s/builds/g/p/left", all.pod.root, all.pod.root);
+    plan_step_line(&all.pod, "script", "ls");
+    pod_run(&all.pod, job_user());
+    trace_has(&all.pod, "\nfile\nrun.sh\nsection_end");
+    repository_clear(&all);
+}
+
+static void none_leaves_the_folder_and_empty_clears_it(void **state)
+{
+    struct repository all;
+    (void)state;
+    repository_make(&all);
+    json_set_text(git_of(&all), "strategy", "none");
+    shell("mkdir -p %s/builds/g/p; touch %s/builds/g/p/left", all.pod.root, all.pod.root);
+    plan_step_line(&all.pod, "script", "ls; echo .");
+    pod_run(&all.pod, job_user());
+    trace_has(&all.pod, "\nleft\n.\n");
+    repository_clear(&all);
+
+    repository_make(&all);
+    json_set_text(git_of(&all), "strategy", "empty");
+    shell("mkdir -p %s/builds/g/p; touch %s/builds/g/p/left", all.pod.root, all.pod.root);
+    plan_step_line(&all.pod, "script", "ls; echo .");
+    pod_run(&all.pod, job_user());
+    trace_has_no(&all.pod, "\nleft\n");
+    assert_int_equal(web_count(&all.web, "/g/p.git"), 0);
+    repository_clear(&all);
+}
+
+static void hooks_run_around_the_clone(void **state)
+{
+    struct repository all;
+    (void)state;
+    repository_make(&all);
+    json_add_text(json_set_array(json_get(all.pod.plan, "hooks"), "pre_get_sources"), "echo before; ls | wc -l");
+    json_add_text(json_set_array(json_get(all.pod.plan, "hooks"), "post_get_sources"), "echo behind; cat file");
+    plan_step_line(&all.pod, "script", "true");
+    pod_run(&all.pod, job_user());
+    trace_has(&all.pod, "\nbefore\n0\n");
+    trace_has(&all.pod, "\nbehind\n3\n");
+    repository_clear(&all);
+
+    repository_make(&all);
+    json_add_text(json_set_array(json_get(all.pod.plan, "hooks"), "pre_get_sources"), "exit 7");
+    plan_step_line(&all.pod, "script", "echo script ran");
+    pod_run(&all.pod, job_user());
+    assert_int_equal(all.pod.result.exit_code, 7);
+    trace_has_no(&all.pod, "script ran");
+    assert_int_equal(web_count(&all.web, "/g/p.git"), 0);
+    repository_clear(&all);
+}
+
+static void without_checkout_there_is_only_the_repository(void **state)
+{
+    struct repository all;
+    (void)state;
+    repository_make(&all);
+    json_set_bool(git_of(&all), "checkout", false);
+    plan_step_line(&all.pod, "script", "ls -A; git rev-parse refs/remotes/origin/main");
+    pod_run(&all.pod, job_user());
+    trace_has(&all.pod, "\n.git\n");
+    trace_has(&all.pod, "Skipping Git checkout");
+    repository_clear(&all);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_clone_has_the_commit_the_depth_and_the_jobs_owner),
+        cmocka_unit_test(the_token_is_in_no_file_of_the_repository),
+        cmocka_unit_test(the_fetch_does_not_wait_for_build),
+        cmocka_unit_test(wrong_credentials_are_named),
+        cmocka_unit_test(a_missing_ref_is_named),
+        cmocka_unit_test(a_missing_commit_is_named),
+        cmocka_unit_test(an_unknown_host_is_named),
+        cmocka_unit_test(a_failed_attempt_is_repeated),
+        cmocka_unit_test(fetch_keeps_the_work_but_nothing_that_steers_git),
+        cmocka_unit_test(clone_begins_with_an_empty_folder),
+        cmocka_unit_test(none_leaves_the_folder_and_empty_clears_it),
+        cmocka_unit_test(hooks_run_around_the_clone),
+        cmocka_unit_test(without_checkout_there_is_only_the_repository),
+    };
+    return cmocka_run_group_tests_name("sources", tests, NULL, NULL);
+}
