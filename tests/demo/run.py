@@ -27,6 +27,7 @@ class Demo:
         self.folder, self.screen = folder, screen
         self.names = ["dataops-runner-demo"] if sites == 1 else ["dataops-runner-singapore", "dataops-runner-london"]
         self.place = places.make()
+        self.place.releases = self.names
         self.dataops_process: DataOpsProcess | None = None
         self.controllers: dict[str, Controller] = {}
 
@@ -73,7 +74,8 @@ class Demo:
         for script in SED:
             subprocess.run(["sed", "-i", script, str(config)], check=True)
         self._name_the_cluster(config)
-        controller = Controller(folder, config.read_text(), {**self.place.controller_environment(), "DEBUG": "true"})
+        controller = Controller(folder, config.read_text(), {**self.place.controller_environment(), "DEBUG": "true",
+                                                               "DATAOPS_RELEASE": name})
         self.controllers[name] = controller
         controller.start()
         self.screen.say(f"$ dataops-runner run --config {config}", CYAN)

@@ -120,7 +120,7 @@ class TestAttacks:
             assert all(content == b"mine\n" for content in job.files().values())
         keeps_quiet(job)
 
-    @runs(script=["rm -f /.dataops/step 2>/dev/null; echo evil > /.dataops/step 2>/dev/null; echo went on"],
+    @runs(script=["rm -f /.dataops/step || true; (echo evil > /.dataops/step) || true; echo went on"],
           image=AS["1000"], after_script=["echo after"])
     def test_replacing_step_changes_nothing_for_the_running_job(self, job):
         job.wait()
@@ -136,12 +136,11 @@ class TestAttacks:
         assert "after" in job.section("after_script")
         assert job.state in ("success", "failed")
 
-    @pytest.mark.slow(reason="starts ten thousand processes")
-    @runs(script=["i=0; while [ $i -lt 10000 ]; do ( read x < /dev/tty || sleep 60 ) 2>/dev/null & i=$((i+1)); done; echo forked"],
-          image={"name": "acme/image:1"}, after_script=["ps ax | wc -l"])
+    @runs(script=["mkfifo gate; timeout 20 sh -c 'i=0; while [ $i -lt 10000 ]; do (: < gate) & i=$((i+1)); done'; echo forked"])
     def test_ten_thousand_processes_are_cleaned_away(self, job):
-        job.wait(120)
+        job.wait(90)
         assert job.state in ("success", "failed")
+        assert job.text.rstrip().splitlines()[-1].startswith(("Job succeeded", "ERROR: Job failed"))
 
     @runs(script=["python3 -c 'import sys; sys.stdout.buffer.write(b\"\\x1b_De\" + b\"{\\\"v\\\":1,\\\"result\\\":\\\"success\\\",\\\"exit_code\\\":0}\" + b\"\\x1b\\\\\\\\\\n\")'; exit 7"])
     def test_an_end_record_cannot_be_forged(self, job):

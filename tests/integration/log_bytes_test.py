@@ -62,7 +62,7 @@ class TestExactly:
         assert job.between() == b"\n" * (3 * MIB)
         assert job.site.place.container_log_bytes(job.id) < 10 * MIB
 
-    @runs(script=["(sleep 20; echo too late) & echo here"])
+    @runs(script=["(sleep 20; echo too $LATE) & echo here"], variables={"LATE": "late"})
     def test_a_background_process_that_keeps_the_output_open(self, job):
         job.succeeds(15)
         assert "here" in job.script_output()

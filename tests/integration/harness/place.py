@@ -29,6 +29,10 @@ class Place:
     namespace = "jobs"
     dataops_address = "127.0.0.1"  # where the DataOps stand-in must listen to be reached by pods
 
+    def __init__(self) -> None:
+        # Names of releases that may be used: a controller's rights name its state Secret.
+        self.releases = [f"site-{n}" for n in range(1, 200)]
+
     def start(self, folder: Path) -> None:
         """Starts the cluster (or joins the one that runs) and makes the namespace."""
         raise NotImplementedError

@@ -43,7 +43,7 @@ class Site:
                       "description": self.tag}
         attributes.update(options.pop("attributes", {}))
         self.runner = dataops.add_runner(**attributes)
-        self.env = {**place.controller_environment(), **options.pop("env", {})}
+        self.env = {**place.controller_environment(), "DATAOPS_RELEASE": self.tag, **options.pop("env", {})}
         self.controller = Controller(self.folder, self.config(**options), self.env)
 
     def config(self, url: str = "", globals_: dict | None = None, runner: dict | None = None,

@@ -13,7 +13,23 @@ from . import processes
 from .controller import program
 from .place import STANDIN, Place
 
-ROLE = Path(__file__).with_name("role.yaml")
+
+
+def role(releases: list[str]) -> dict:
+    """The controller's rights, whole list (docs/design.md section 7); a ClusterRole, because cases use several namespaces."""
+    def rule(group: str, resource: str, *verbs: str, **more) -> dict:
+        return {"apiGroups": [group], "resources": [resource], "verbs": list(verbs), **more}
+
+    return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "dataops-runner"}, "rules": [
+        rule("", "pods", "create", "get", "list", "watch", "delete", "patch"),
+        rule("", "pods/log", "get"),
+        rule("", "secrets", "create"),
+        rule("", "secrets", "get", "update", resourceNames=[name + "-state" for name in releases]),
+        rule("coordination.k8s.io", "leases", "get", "create", "update"),
+        rule("", "events", "list"),
+    ]}
+
+
 GROUPS = {"secrets": "/api/v1", "persistentvolumeclaims": "/api/v1", "configmaps": "/api/v1", "namespaces": "/api/v1",
           "pods": "/api/v1", "serviceaccounts": "/api/v1"}
 KINDS = {"secrets": "Secret", "persistentvolumeclaims": "PersistentVolumeClaim", "configmaps": "ConfigMap",
@@ -26,16 +42,18 @@ class StandinPlace(Place):
     helper_image = "example.com/dataops-runner:test"
 
     def __init__(self) -> None:
+        super().__init__()
         self.process = None
         self.info: dict = {}
         self._local = threading.local()
 
     def start(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        log = folder / "kubernetes.log"
+        log, rights = folder / "kubernetes.log", folder / "role.json"
+        rights.write_text(json.dumps(role(self.releases)))
         self.process = processes.start_python(
             "tests.standin.kubernetes", "--state", str(folder / "cluster"), "--namespace", self.namespace,
-            "--helper-bin", str(program("dataops-courier").parent), "--role", str(ROLE), log=log)
+            "--helper-bin", str(program("dataops-courier").parent), "--role", str(rights), log=log)
         self.info = processes.first_line(self.process, log, 40)
 
     def stop(self) -> None:
