@@ -24,8 +24,8 @@ int file_give_tree(const char *path, uid_t uid, gid_t gid, struct error *error) 
 
 /* Calls changed when something in folder was created, moved or written (inotify; kubelet swaps a symlink in it). */
 struct folder_watch;
-struct folder_watch *folder_watch_start(struct loop *loop, const char *folder, void (*changed)(void *owner), void *owner,
-                                        struct error *error);
+struct folder_watch *folder_watch_start(struct loop *loop, const char *folder, void (*changed)(void *owner),
+                                        void *owner, struct error *error);
 void folder_watch_stop(struct folder_watch *watch);
 
 #endif

@@ -1,5 +1,5 @@
-/* HTTP over libcurl multi on the loop: connection reuse, TLS 1.2+, ceilings, deadlines; no retries (the callers know what may be
- * repeated). One struct http for the process. */
+/* HTTP over libcurl multi on the loop: connection reuse, TLS 1.2+, ceilings, deadlines; no retries (the callers know
+ * what may be repeated). One struct http for the process. */
 #ifndef IO_HTTP_H
 #define IO_HTTP_H
 
@@ -15,23 +15,24 @@ struct http_call;
 
 /* Where trust comes from; borrowed during http_start and ws_open only. NULL fields: the system's. */
 struct http_tls {
-    const char *ca_pem;        /* CA certificates as PEM text, trusted besides the system's */
-    bool ca_only;              /* trust ca_pem alone: a cluster's own CA */
-    const char *cert_pem;      /* client certificate and key as PEM text */
+    const char *ca_pem;   /* CA certificates as PEM text, trusted besides the system's */
+    bool ca_only;         /* trust ca_pem alone: a cluster's own CA */
+    const char *cert_pem; /* client certificate and key as PEM text */
     const char *key_pem;
-    const char *server_name;   /* name to verify when it differs from the host */
-    bool insecure;             /* only for kubeconfig's insecure-skip-tls-verify */
-    const char *ca_key;        /* configuration key to name in TLS errors: "tls-ca-file"; NULL: none can be set */
+    const char *server_name; /* name to verify when it differs from the host */
+    bool insecure;           /* only for kubeconfig's insecure-skip-tls-verify */
+    const char *ca_key;      /* configuration key to name in TLS errors: "tls-ca-file"; NULL: none can be set */
 };
 
 struct http_reply {
-    int status;                /* HTTP status; 0 when no answer came (see error) */
-    struct strbuf body;        /* at most request.body_most; empty when a sink took it */
-    struct strbuf headers;     /* raw header lines of the last answer, CRLF */
-    char remote_request_id[64];/* X-Request-Id of the answer or "" */
+    int status;                 /* HTTP status; 0 when no answer came (see error) */
+    struct strbuf body;         /* at most request.body_most; empty when a sink took it */
+    struct strbuf headers;      /* raw header lines of the last answer, CRLF */
+    char remote_request_id[64]; /* X-Request-Id of the answer or "" */
     double seconds;
 };
-/* Copies the value of a reply header (name in any case, value without blanks around it) into out; false when missing or too long. */
+/* Copies the value of a reply header (name in any case, value without blanks around it) into out; false when missing or
+ * too long. */
 bool http_reply_header(const struct http_reply *reply, const char *name, char *out, size_t out_size);
 
 /* Called once. error is BLAME_NONE when an answer came, whatever its status. Borrows reply until return. */
@@ -42,31 +43,32 @@ typedef int http_sink(void *owner, const char *bytes, size_t length);
 typedef long http_source(void *owner, char *bytes, size_t size);
 
 struct http_request {
-    const char *method;        /* "GET"... */
+    const char *method; /* "GET"... */
     const char *url;
-    const char *const *headers;/* NULL-ended "Name: value"; values may be secrets: never logged */
-    const char *body;          /* borrowed until done; NULL none */
+    const char *const *headers; /* NULL-ended "Name: value"; values may be secrets: never logged */
+    const char *body;           /* borrowed until done; NULL none */
     size_t body_length;
-    size_t body_most;          /* ceiling of the answer; 0: 4 MiB. Over it: BLAME_REMOTE, code 0 */
-    uint64_t timeout_ms;       /* whole call; 0: 60 s */
-    uint64_t answer_timeout_ms;/* until the first header of the answer; 0: as timeout_ms */
+    size_t body_most;           /* ceiling of the answer; 0: 4 MiB. Over it: BLAME_REMOTE, code 0 */
+    uint64_t timeout_ms;        /* whole call; 0: 60 s */
+    uint64_t answer_timeout_ms; /* until the first header of the answer; 0: as timeout_ms */
     const struct http_tls *tls;
-    http_sink *sink;           /* optional: takes the body of a 2xx answer */
+    http_sink *sink; /* optional: takes the body of a 2xx answer */
     /* optional multipart upload: one part named "file" with this file name, streamed from source (size -1: chunked) */
     const char *upload_name;
     http_source *source;
     int64_t source_size;
-    bool source_is_body;       /* with source: plain body instead of multipart */
-    bool follow_redirects;     /* GET and HEAD: at most 5, https or same scheme only; on another host (or port) the caller's headers and
-                                  the client certificate are left behind, but for Accept, Range and the If- family */
+    bool source_is_body;   /* with source: plain body instead of multipart */
+    bool follow_redirects; /* GET and HEAD: at most 5, https or same scheme only; on another host (or port) the caller's
+                              headers and the client certificate are left behind, but for Accept, Range and the If-
+                              family */
     const char *user_agent;
 };
 
 struct http *http_new(struct loop *loop, const char *user_agent);
 /* Cancels what is open (done is not called). */
 void http_free(struct http *http);
-/* Starts a call; strings are copied except body. Never calls done before returning. TLS errors name the cause: unknown CA, wrong name,
- * expired, plain HTTP on the other side, and the configuration key to set. */
+/* Starts a call; strings are copied except body. Never calls done before returning. TLS errors name the cause: unknown
+ * CA, wrong name, expired, plain HTTP on the other side, and the configuration key to set. */
 struct http_call *http_start(struct http *http, const struct http_request *request, http_done *done, void *owner);
 /* Ends a call without calling done; from any callback, its own included. NULL is fine. */
 void http_cancel(struct http_call *call);

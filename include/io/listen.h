@@ -1,4 +1,5 @@
-/* A small HTTP/1.1 server for probes and metrics: GET only, one answer a connection, 8 KiB requests, 5 s, 64 connections. */
+/* A small HTTP/1.1 server for probes and metrics: GET only, one answer a connection, 8 KiB requests, 5 s, 64
+ * connections. */
 #ifndef IO_LISTEN_H
 #define IO_LISTEN_H
 
@@ -12,7 +13,8 @@ struct listen_server;
 typedef int listen_answer(void *owner, const char *path, struct strbuf *body, const char **content_type);
 
 /* address: "host:port", ":9252" or "[::]:9252"; port 0 takes any (listen_port tells). */
-struct listen_server *listen_start(struct loop *loop, const char *address, listen_answer *answer, void *owner, struct error *error);
+struct listen_server *listen_start(struct loop *loop, const char *address, listen_answer *answer, void *owner,
+                                   struct error *error);
 unsigned listen_port(const struct listen_server *server);
 void listen_stop(struct listen_server *server);
 

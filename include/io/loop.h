@@ -1,5 +1,5 @@
-/* The one loop and the one clock (libuv). Callbacks report, they do not decide; what a callback belongs to is freed at the
- * end of the turn, never inside it (loop_later). */
+/* The one loop and the one clock (libuv). Callbacks report, they do not decide; what a callback belongs to is freed at
+ * the end of the turn, never inside it (loop_later). */
 #ifndef IO_LOOP_H
 #define IO_LOOP_H
 
@@ -33,13 +33,13 @@ int64_t loop_wall_us(const struct loop *loop);
 /* Any 32-bit random number, for jitter. */
 uint32_t loop_random(struct loop *loop);
 
-/* Calls then while fd is readable or writable as asked. The fd stays the caller's (it becomes non-blocking); watch_stop before
- * closing it. NULL when fd cannot be waited for: a regular file, or one that is watched already. */
+/* Calls then while fd is readable or writable as asked. The fd stays the caller's (it becomes non-blocking); watch_stop
+ * before closing it. NULL when fd cannot be waited for: a regular file, or one that is watched already. */
 struct watch *loop_watch(struct loop *loop, int fd, unsigned ready, loop_ready *then, void *owner);
 void watch_change(struct watch *watch, unsigned ready);
 void watch_stop(struct watch *watch);
-/* Calls then once after delay_ms. The timer is gone after it fired or was stopped; *slot is kept NULL or pointing at it.
- * A timer that is already in *slot is stopped first. */
+/* Calls then once after delay_ms. The timer is gone after it fired or was stopped; *slot is kept NULL or pointing at
+ * it. A timer that is already in *slot is stopped first. */
 void loop_after(struct loop *loop, struct timer **slot, uint64_t delay_ms, loop_due *then, void *owner);
 /* Stops the timer in *slot when there is one, and sets *slot to NULL. */
 void timer_stop(struct timer **slot);
@@ -48,8 +48,8 @@ void loop_later(struct loop *loop, loop_due *then, void *owner);
 /* Calls then for each arrival of a signal; until the loop is freed. */
 void loop_on_signal(struct loop *loop, int number, loop_signal *then, void *owner);
 
-/* Resolves a host name off the loop's thread pool. then gets the first address as text, or NULL and an error. Address literals answer
- * in the next turn. Gives a handle for loop_resolve_cancel; after a cancel then is not called. */
+/* Resolves a host name off the loop's thread pool. then gets the first address as text, or NULL and an error. Address
+ * literals answer in the next turn. Gives a handle for loop_resolve_cancel; after a cancel then is not called. */
 struct resolve;
 typedef void loop_resolved(void *owner, const char *address, const struct error *error);
 struct resolve *loop_resolve(struct loop *loop, const char *host, loop_resolved *then, void *owner);

@@ -1,5 +1,6 @@
-/* Websocket clients over libwebsockets on the loop (foreign loop through libwebsockets-evlib-uv). Names are resolved through the loop and
- * addresses passed on; HTTP/1.1 only; pings every 20 s, dead after 2 missed pongs (kubernetes-api: section 1.5). */
+/* Websocket clients over libwebsockets on the loop (foreign loop through libwebsockets-evlib-uv). Names are resolved
+ * through the loop and addresses passed on; HTTP/1.1 only; pings every 20 s, dead after 2 missed pongs (kubernetes-api:
+ * section 1.5). */
 #ifndef IO_WS_H
 #define IO_WS_H
 
@@ -27,15 +28,17 @@ struct ws_events {
     void (*opened)(void *owner);
     /* A piece of a message; last at its end. Borrows. Reading never waits: take it. */
     void (*data)(void *owner, const char *bytes, size_t length, bool last);
-    /* The stream is over, once, also when it never opened: status is the HTTP status of a refused handshake (403 ...) or 0; opened says whether 101 had
-     * come; error says why in words (BLAME_NONE for an ordinary Close). The stream is gone after return. */
+    /* The stream is over, once, also when it never opened: status is the HTTP status of a refused handshake (403 ...)
+     * or 0; opened says whether 101 had come; error says why in words (BLAME_NONE for an ordinary Close). The stream is
+     * gone after return. */
     void (*closed)(void *owner, int status, bool had_opened, const struct error *error);
 };
 
 struct ws *ws_new(struct loop *loop);
 /* Ends all streams without calling closed. */
 void ws_free(struct ws *ws);
-/* Starts; copies strings; keeps events and owner until closed. Sends Origin: scheme://host[:port] always. Never calls back before returning. */
+/* Starts; copies strings; keeps events and owner until closed. Sends Origin: scheme://host[:port] always. Never calls
+ * back before returning. */
 struct ws_stream *ws_open(struct ws *ws, const struct ws_request *request, const struct ws_events *events, void *owner);
 /* Ends without calling closed. NULL is fine. From any callback. */
 void ws_cancel(struct ws_stream *stream);

@@ -1,5 +1,5 @@
-/* One container's log: followed over a websocket (binary.k8s.io), or read once by plain GET. Bytes as they come; their meaning is not known here.
- * kubernetes-api.md section 2. */
+/* One container's log: followed over a websocket (binary.k8s.io), or read once by plain GET. Bytes as they come; their
+ * meaning is not known here. kubernetes-api.md section 2. */
 #ifndef KUBE_LOG_H
 #define KUBE_LOG_H
 
@@ -20,9 +20,9 @@ enum kube_log_end {
 };
 struct kube_log_request {
     const char *ns, *pod, *container;
-    bool follow;            /* websocket; false: one GET */
-    int64_t since_unix_s;   /* 0: from the start; whole seconds (section 2.8) */
-    uint64_t most_bytes;    /* GET only: ceiling, 0: 16 MiB */
+    bool follow;          /* websocket; false: one GET */
+    int64_t since_unix_s; /* 0: from the start; whole seconds (section 2.8) */
+    uint64_t most_bytes;  /* GET only: ceiling, 0: 16 MiB */
 };
 struct kube_log_events {
     /* Borrows. Reading never waits: take it. */
@@ -31,7 +31,8 @@ struct kube_log_events {
     void (*ended)(void *owner, enum kube_log_end end, const struct error *error);
 };
 /* Never calls back before returning. Keeps events and owner. */
-struct kube_log *kube_log_start(struct kube *kube, const struct kube_log_request *request, const struct kube_log_events *events, void *owner);
+struct kube_log *kube_log_start(struct kube *kube, const struct kube_log_request *request,
+                                const struct kube_log_events *events, void *owner);
 /* Ends without calling ended. NULL is fine. */
 void kube_log_cancel(struct kube_log *log);
 

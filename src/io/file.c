@@ -108,9 +108,9 @@ int file_make_folders(const char *path, mode_t mode, struct error *error)
 /* --- whole trees --- */
 
 struct tree_walk {
-    int top;         /* folder that too deep ones are moved to while removing */
+    int top; /* folder that too deep ones are moved to while removing */
     dev_t device;
-    unsigned moved;  /* names given there */
+    unsigned moved; /* names given there */
     uid_t uid;
     gid_t gid;
     char where[256]; /* name of what could not be done */

@@ -14,8 +14,9 @@ bool header_is(const char *line, const char *name)
 
 bool header_travels(const char *line)
 {
-    static const char *const harmless[] = { "Accept", "Accept-Encoding", "Accept-Language", "Range", "If-Range",
-                                            "If-Match", "If-None-Match", "If-Modified-Since", "If-Unmodified-Since",
+    static const char *const harmless[] = { "Accept",        "Accept-Encoding",   "Accept-Language",
+                                            "Range",         "If-Range",          "If-Match",
+                                            "If-None-Match", "If-Modified-Since", "If-Unmodified-Since",
                                             "X-Request-Id" };
     for (size_t i = 0; i < COUNT_OF(harmless); i++)
         if (header_is(line, harmless[i]))

@@ -344,8 +344,8 @@ static int context_fill(SSL_CTX *context, const struct http_tls *tls, const char
     if (tls->insecure)
         return 0;
     X509_VERIFY_PARAM_set_hostflags(judge, NO_PARTIAL_WILDCARDS);
-    int set = is_address(name) ? X509_VERIFY_PARAM_set1_ip_asc(judge, name)
-                               : X509_VERIFY_PARAM_set1_host(judge, name, 0);
+    int set =
+        is_address(name) ? X509_VERIFY_PARAM_set1_ip_asc(judge, name) : X509_VERIFY_PARAM_set1_host(judge, name, 0);
     if (set != 1)
         return error_set(error, BLAME_INPUT, 0, "TLS: %s cannot be verified", name);
     return 0;
@@ -386,9 +386,9 @@ static struct trust *trust_for(struct ws *ws, const struct http_tls *tls, const 
     struct trust *trust = mem_new(sizeof *trust);
     memcpy(trust->key, key, sizeof key);
     list_append(&ws->trusts, &trust->node);
-    struct lws_context_creation_info info = {
-        .port = CONTEXT_PORT_NO_LISTEN, .protocols = protocols, .vhost_name = trust->key
-    };
+    struct lws_context_creation_info info = { .port = CONTEXT_PORT_NO_LISTEN,
+                                              .protocols = protocols,
+                                              .vhost_name = trust->key };
     if (tls) {
         const char *name = tls->server_name ? tls->server_name : host;
         trust->name = is_address(name) ? NULL : mem_text(name);
@@ -468,8 +468,8 @@ static int stream_fill(struct ws_stream *stream, const struct ws_request *reques
     stream->host = mem_text(url.host);
     stream->port = url.port;
     stream->origin = url_origin(&url);
-    stream->path = mem_format("%s%s%s", url.path && *url.path ? url.path : "/", url.query ? "?" : "",
-                              url.query ? url.query : "");
+    stream->path =
+        mem_format("%s%s%s", url.path && *url.path ? url.path : "/", url.query ? "?" : "", url.query ? url.query : "");
     stream->protocol = mem_text(request->protocol);
     stream->bearer = mem_text(request->bearer);
     stream->user_agent = mem_text(request->user_agent);

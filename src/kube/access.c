@@ -82,8 +82,8 @@ static int read_named(const char *file, const char *key, char **content, struct 
 static int from_host(struct kube_access *access, const struct kube_place *place, struct error *error)
 {
     bool tls = place->ca_file || place->cert_file;
-    access->server = strstr(place->host, "://") ? mem_text(place->host)
-                                                : mem_format("%s://%s", tls ? "https" : "http", place->host);
+    access->server =
+        strstr(place->host, "://") ? mem_text(place->host) : mem_format("%s://%s", tls ? "https" : "http", place->host);
     access->ca_key = "ca_file";
     if (place->bearer_token && *place->bearer_token)
         access->token = mem_text(place->bearer_token);

@@ -5,14 +5,14 @@
 #include "kube/client.h"
 
 struct kube_access {
-    char *server;      /* "https://host:port/prefix", without slash at the end */
-    char *ns;          /* NULL unknown */
-    char *token;       /* NULL none */
-    char *token_file;  /* read again from time to time; NULL: the token is fixed */
-    char *ca_pem;      /* NULL: the system's */
-    char *ca_file;     /* read again from time to time; NULL: fixed */
+    char *server;     /* "https://host:port/prefix", without slash at the end */
+    char *ns;         /* NULL unknown */
+    char *token;      /* NULL none */
+    char *token_file; /* read again from time to time; NULL: the token is fixed */
+    char *ca_pem;     /* NULL: the system's */
+    char *ca_file;    /* read again from time to time; NULL: fixed */
     char *cert_pem, *key_pem;
-    char *server_name; /* name to verify, NULL: the host's */
+    char *server_name;  /* name to verify, NULL: the host's */
     const char *ca_key; /* configuration key of the CA, for TLS errors; NULL in a pod, where nobody sets it */
     bool insecure;
 };

@@ -19,7 +19,7 @@ enum {
     FIRST_WAIT_MS = 250,
     MOST_WAIT_MS = 8 * 1000,
     OPEN_TIMEOUT_MS = 45 * 1000, /* the API server itself waits 30 s for a kubelet */
-    AT_ONCE_MOST = 16, /* requests in flight; a burst queues here rather than at the server */
+    AT_ONCE_MOST = 16,           /* requests in flight; a burst queues here rather than at the server */
 };
 
 struct kube {
@@ -244,8 +244,9 @@ static void http_answered(void *owner, const struct http_reply *reply, const str
         answer.error = *error;
         error_within(&answer.error, "%s", call->what);
     }
-    OWNED_JSON struct cJSON *object = answer.object;
-    settle(call, &answer); /* object outlives it */
+    struct cJSON *object = answer.object; /* settle may put answer to another use */
+    settle(call, &answer);
+    json_free(object);
 }
 
 static int sink_bytes(void *owner, const char *bytes, size_t length)

@@ -1,8 +1,8 @@
 /* List, then watch over a websocket, for ever (kubernetes-api: section 1.7).
  *
  * One state: a list call, a stream, a question why a handshake was refused, or a wait are under way, never two of them.
- * Whatever ends, decides what comes next by one call of again(). Callbacks of the owner may stop the watch, so what calls
- * them looks at watch->stopped afterwards. */
+ * Whatever ends, decides what comes next by one call of again(). Callbacks of the owner may stop the watch, so what
+ * calls them looks at watch->stopped afterwards. */
 #include "kube/watch.h"
 
 #include "answer.h"

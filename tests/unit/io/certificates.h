@@ -30,8 +30,10 @@ static inline void identity_extend(X509 *certificate, int kind, const char *valu
     X509_EXTENSION_free(extension);
 }
 
-/* issuer NULL: self-signed authority. names: "DNS:localhost,IP:127.0.0.1" or NULL. Valid from an hour before its end or a day before now. */
-static inline struct identity identity_make(const struct identity *issuer, const char *common_name, const char *names, long ends_in_s)
+/* issuer NULL: self-signed authority. names: "DNS:localhost,IP:127.0.0.1" or NULL. Valid from an hour before its end or
+ * a day before now. */
+static inline struct identity identity_make(const struct identity *issuer, const char *common_name, const char *names,
+                                            long ends_in_s)
 {
     static long serial = 1;
     struct identity made = { .certificate = X509_new(), .key = EVP_EC_gen("P-256") };
@@ -93,7 +95,8 @@ static inline int identity_choose_protocol(SSL *ssl, const unsigned char **out, 
 }
 
 /* A server's context; client_ca: asks for client certificates of that authority. */
-static inline SSL_CTX *identity_server(const struct identity *identity, const struct identity *client_ca, char seen_alpn[64])
+static inline SSL_CTX *identity_server(const struct identity *identity, const struct identity *client_ca,
+                                       char seen_alpn[64])
 {
     SSL_CTX *context = SSL_CTX_new(TLS_server_method());
     SSL_CTX_use_certificate(context, identity->certificate);

@@ -259,7 +259,8 @@ static void root_without_capabilities_cannot_override_permissions(void **state)
     struct run *run = *state;
     if (geteuid() != 0)
         skip();
-    struct child_start start = shell(SHELL("grep CapEff /proc/self/status | cut -f2; chown 1 /proc/self/fd/0 || echo refused"));
+    struct child_start start =
+        shell(SHELL("grep CapEff /proc/self/status | cut -f2; chown 1 /proc/self/fd/0 || echo refused"));
     start.no_capabilities = true;
     begin(run, &start);
     until_end(run, 10000);

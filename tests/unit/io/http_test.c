@@ -168,7 +168,8 @@ static void a_body_goes_there_and_back(void **state)
 {
     struct world *world = *state;
     const char *const headers[] = { "Content-Type: text/x-test", NULL };
-    run(world, (struct http_request){ .method = "POST", .headers = headers, .body = "hello", .body_length = 5 }, "/echo");
+    run(world, (struct http_request){ .method = "POST", .headers = headers, .body = "hello", .body_length = 5 },
+        "/echo");
     assert_int_equal(world->error.blame, BLAME_NONE);
     assert_int_equal(world->status, 200);
     assert_string_equal(strbuf_text(&world->body), "hello");
@@ -280,7 +281,8 @@ static void a_file_goes_up_as_multipart(void **state)
 {
     struct world *world = *state;
     world->source_left = 100000;
-    run(world, (struct http_request){ .method = "POST", .source = give, .source_size = -1, .upload_name = "a.zip" }, "/echo");
+    run(world, (struct http_request){ .method = "POST", .source = give, .source_size = -1, .upload_name = "a.zip" },
+        "/echo");
     assert_int_equal(world->status, 200);
     const char *body = strbuf_text(&world->body);
     assert_non_null(strstr(body, "name=\"file\"; filename=\"a.zip\""));
@@ -295,9 +297,12 @@ static void a_stream_can_be_the_whole_body(void **state)
 {
     struct world *world = *state;
     world->source_left = 70000;
-    run(world, (struct http_request){ .method = "PUT", .source = give, .source_size = 70000, .source_is_body = true }, "/echo");
+    run(world, (struct http_request){ .method = "PUT", .source = give, .source_size = 70000, .source_is_body = true },
+        "/echo");
     assert_int_equal(world->body.length, 70000);
-    run(world, (struct http_request){ .method = "PUT", .source = give_nothing, .source_size = 70, .source_is_body = true }, "/echo");
+    run(world,
+        (struct http_request){ .method = "PUT", .source = give_nothing, .source_size = 70, .source_is_body = true },
+        "/echo");
     assert_int_equal(world->error.blame, BLAME_SYSTEM);
 }
 
@@ -386,7 +391,7 @@ static void a_new_call_may_start_inside_done(void **state)
 /* --- TLS --- */
 
 struct tls_case {
-    const char *names;  /* in the server's certificate */
+    const char *names; /* in the server's certificate */
     long ends_in_s;
     bool trust, insecure, want_client, give_client;
     const char *server_name;
@@ -405,7 +410,9 @@ static void run_tls(struct world *world, const struct tls_case *tried)
     struct loopback server;
     loopback_start(&server, world->loop, context, answer, world);
     OWNED_TEXT char *url = mem_format("https://127.0.0.1:%u/x", server.port);
-    struct http_tls tls = { .ca_only = true, .insecure = tried->insecure, .ca_key = "tls-ca-file", .server_name = tried->server_name };
+    struct http_tls tls = {
+        .ca_only = true, .insecure = tried->insecure, .ca_key = "tls-ca-file", .server_name = tried->server_name
+    };
     if (tried->trust)
         tls.ca_pem = ca_pem;
     if (tried->give_client) {
@@ -463,7 +470,9 @@ static void insecure_accepts_anything(void **state)
 static void another_server_name_can_be_verified(void **state)
 {
     struct world *world = *state;
-    run_tls(world, &(struct tls_case){ .names = "DNS:elsewhere.test", .ends_in_s = 3600, .trust = true, .server_name = "elsewhere.test" });
+    run_tls(world,
+            &(struct tls_case){
+                .names = "DNS:elsewhere.test", .ends_in_s = 3600, .trust = true, .server_name = "elsewhere.test" });
     assert_string_equal(world->error.text, "");
     assert_int_equal(world->status, 200);
     assert_non_null(strstr(world->seen, "Host: 127.0.0.1:"));
@@ -472,10 +481,13 @@ static void another_server_name_can_be_verified(void **state)
 static void a_client_certificate_is_shown_when_given(void **state)
 {
     struct world *world = *state;
-    run_tls(world, &(struct tls_case){ .names = "IP:127.0.0.1", .ends_in_s = 3600, .trust = true, .want_client = true, .give_client = true });
+    run_tls(world,
+            &(struct tls_case){
+                .names = "IP:127.0.0.1", .ends_in_s = 3600, .trust = true, .want_client = true, .give_client = true });
     assert_string_equal(world->error.text, "");
     assert_int_equal(world->status, 200);
-    run_tls(world, &(struct tls_case){ .names = "IP:127.0.0.1", .ends_in_s = 3600, .trust = true, .want_client = true });
+    run_tls(world,
+            &(struct tls_case){ .names = "IP:127.0.0.1", .ends_in_s = 3600, .trust = true, .want_client = true });
     assert_int_not_equal(world->error.blame, BLAME_NONE);
 }
 
@@ -488,7 +500,8 @@ static void plain_http_on_the_other_side_is_recognised(void **state)
     start(world, (struct http_request){ .url = url }, "");
     while (world->server.accepted == 0 || list_is_empty(&world->server.conns))
         loop_turn(world->loop, 10);
-    loopback_send_text(list_of(world->server.conns.next, struct loopback_conn, node), "HTTP/1.1 400 Bad Request\r\n\r\n");
+    loopback_send_text(list_of(world->server.conns.next, struct loopback_conn, node),
+                       "HTTP/1.1 400 Bad Request\r\n\r\n");
     assert_true(loopback_until(world->loop, &world->done, 2000));
     assert_int_equal(world->error.blame, BLAME_CONFIG);
     assert_non_null(strstr(world->error.text, "plain HTTP"));

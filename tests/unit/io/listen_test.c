@@ -104,7 +104,9 @@ static void a_path_is_answered_without_its_query(void **state)
 
 static int visit(struct world *world)
 {
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons((uint16_t)listen_port(world->server)) };
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                   .sin_port = htons((uint16_t)listen_port(world->server)) };
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     connect(fd, (struct sockaddr *)&address, sizeof address);
     loop_turn(world->loop, 20);

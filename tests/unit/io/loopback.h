@@ -1,5 +1,5 @@
-/* A scripted HTTP/1.1, TLS and websocket server on 127.0.0.1, on the same loop as what is tested. A test gives one function that is called
- * for each whole request and answers with the loopback_ functions. */
+/* A scripted HTTP/1.1, TLS and websocket server on 127.0.0.1, on the same loop as what is tested. A test gives one
+ * function that is called for each whole request and answers with the loopback_ functions. */
 #ifndef TESTS_LOOPBACK_H
 #define TESTS_LOOPBACK_H
 
@@ -53,9 +53,9 @@ struct loopback {
     SSL_CTX *tls;
     loopback_answer *answer;
     void *owner;
-    unsigned accepted;   /* connections */
-    bool mute;           /* websocket pings are not answered */
-    bool hold;           /* nothing is read */
+    unsigned accepted; /* connections */
+    bool mute;         /* websocket pings are not answered */
+    bool hold;         /* nothing is read */
 };
 
 static inline void loopback_free_conn(void *owner)
@@ -180,9 +180,10 @@ static inline void loopback_accept(struct loopback_conn *conn)
     base64_encode(digest, sizeof digest, &accept);
     const char *protocol = loopback_header(conn, "Sec-WebSocket-Protocol");
     OWNED_TEXT char *line = *protocol ? mem_format("Sec-WebSocket-Protocol: %s\r\n", protocol) : mem_text("");
-    OWNED_TEXT char *text = mem_format("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                                       "Sec-WebSocket-Accept: %s\r\n%s\r\n",
-                                       strbuf_text(&accept), line);
+    OWNED_TEXT char *text =
+        mem_format("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                   "Sec-WebSocket-Accept: %s\r\n%s\r\n",
+                   strbuf_text(&accept), line);
     conn->websocket = true;
     loopback_send_text(conn, text);
 }
@@ -351,7 +352,8 @@ static inline void loopback_accepts(void *owner, unsigned ready)
 }
 
 /* tls: kept, or NULL for plain TCP. */
-static inline void loopback_start(struct loopback *server, struct loop *loop, SSL_CTX *tls, loopback_answer *answer, void *owner)
+static inline void loopback_start(struct loopback *server, struct loop *loop, SSL_CTX *tls, loopback_answer *answer,
+                                  void *owner)
 {
     *server = (struct loopback){ .loop = loop, .tls = tls, .answer = answer, .owner = owner };
     list_init(&server->conns);

@@ -373,8 +373,11 @@ static void run_tls(struct world *world, const struct tls_case *tried)
     world->serve = hello;
     loopback_start(&server, world->loop, context, answer, world);
     OWNED_TEXT char *url = mem_format("https://%s:%u/x", tried->host ? tried->host : "127.0.0.1", server.port);
-    struct http_tls tls = { .ca_pem = tried->trust ? ca_pem : other_pem, .ca_only = true, .insecure = tried->insecure,
-                            .ca_key = "certificate-authority", .server_name = tried->server_name };
+    struct http_tls tls = { .ca_pem = tried->trust ? ca_pem : other_pem,
+                            .ca_only = true,
+                            .insecure = tried->insecure,
+                            .ca_key = "certificate-authority",
+                            .server_name = tried->server_name };
     if (tried->give_client) {
         tls.cert_pem = cert_pem;
         tls.key_pem = key_pem;
@@ -408,9 +411,12 @@ static void an_address_is_verified_as_an_address(void **state)
 static void a_name_is_verified_as_a_name(void **state)
 {
     struct world *world = *state;
-    run_tls(world, &(struct tls_case){ .names = "DNS:localhost", .ends_in_s = 3600, .trust = true, .host = "localhost" });
+    run_tls(world,
+            &(struct tls_case){ .names = "DNS:localhost", .ends_in_s = 3600, .trust = true, .host = "localhost" });
     assert_string_equal(world->error.text, "");
-    run_tls(world, &(struct tls_case){ .names = "DNS:elsewhere.test", .ends_in_s = 3600, .trust = true, .server_name = "elsewhere.test" });
+    run_tls(world,
+            &(struct tls_case){
+                .names = "DNS:elsewhere.test", .ends_in_s = 3600, .trust = true, .server_name = "elsewhere.test" });
     assert_string_equal(world->error.text, "");
     assert_true(world->had_opened);
 }
@@ -418,7 +424,8 @@ static void a_name_is_verified_as_a_name(void **state)
 static void every_certificate_of_a_bundle_is_trusted(void **state)
 {
     struct world *world = *state;
-    run_tls(world, &(struct tls_case){ .names = "IP:127.0.0.1", .ends_in_s = 3600, .trust = true, .second_in_bundle = true });
+    run_tls(world,
+            &(struct tls_case){ .names = "IP:127.0.0.1", .ends_in_s = 3600, .trust = true, .second_in_bundle = true });
     assert_string_equal(world->error.text, "");
 }
 
@@ -438,9 +445,12 @@ static void tls_failures_are_told_in_words(void **state)
 static void a_client_certificate_is_shown_when_given(void **state)
 {
     struct world *world = *state;
-    run_tls(world, &(struct tls_case){ .names = "IP:127.0.0.1", .ends_in_s = 3600, .trust = true, .want_client = true, .give_client = true });
+    run_tls(world,
+            &(struct tls_case){
+                .names = "IP:127.0.0.1", .ends_in_s = 3600, .trust = true, .want_client = true, .give_client = true });
     assert_string_equal(world->error.text, "");
-    run_tls(world, &(struct tls_case){ .names = "IP:127.0.0.1", .ends_in_s = 3600, .trust = true, .want_client = true });
+    run_tls(world,
+            &(struct tls_case){ .names = "IP:127.0.0.1", .ends_in_s = 3600, .trust = true, .want_client = true });
     assert_false(world->had_opened);
 }
 

@@ -60,12 +60,14 @@ static void statement_39_an_ipv6_service_host_is_bracketed(void **state)
     (void)state;
     put("token", "abc\n");
     put("ca.crt", "PEM\n");
-    assert_int_equal(find((struct kube_place){ .service_host = "fd00::1", .service_port = "443", .service_account = folder }), 0);
+    assert_int_equal(
+        find((struct kube_place){ .service_host = "fd00::1", .service_port = "443", .service_account = folder }), 0);
     assert_string_equal(found.server, "https://[fd00::1]:443");
     assert_string_equal(found.token, "abc");
     assert_null(found.ns);
     put("namespace", "jobs\n");
-    assert_int_equal(find((struct kube_place){ .service_host = "10.96.0.1", .service_port = "443", .service_account = folder }), 0);
+    assert_int_equal(
+        find((struct kube_place){ .service_host = "10.96.0.1", .service_port = "443", .service_account = folder }), 0);
     assert_string_equal(found.server, "https://10.96.0.1:443");
     assert_string_equal(found.ns, "jobs");
 }
@@ -75,7 +77,8 @@ static void statement_39_a_file_that_cannot_be_read_keeps_the_old_value(void **s
     (void)state;
     put("token", "one");
     put("ca.crt", "PEM");
-    assert_int_equal(find((struct kube_place){ .service_host = "h", .service_port = "1", .service_account = folder }), 0);
+    assert_int_equal(find((struct kube_place){ .service_host = "h", .service_port = "1", .service_account = folder }),
+                     0);
     put("token", "two");
     access_refresh(&found);
     assert_string_equal(found.token, "two");
@@ -93,7 +96,8 @@ static void outside_of_any_cluster_all_ways_are_named(void **state)
     assert_int_equal(find((struct kube_place){ 0 }), -1);
     assert_int_equal(error.blame, BLAME_CONFIG);
     assert_non_null(strstr(error.text, "KUBECONFIG"));
-    assert_int_equal(find((struct kube_place){ .service_host = "h", .service_port = "1", .service_account = folder }), -1);
+    assert_int_equal(find((struct kube_place){ .service_host = "h", .service_port = "1", .service_account = folder }),
+                     -1);
     assert_int_equal(error.blame, BLAME_CONFIG);
     assert_non_null(strstr(error.text, "token"));
 }
@@ -123,8 +127,10 @@ static void a_kubeconfig_with_data_and_files(void **state)
     put("ca.pem", "CA");
     put("tok", "from-file");
     put("config", "current-context: one\n"
-                  "contexts:\n- name: one\n  context: {cluster: c, user: u, namespace: jobs}\n- name: two\n  context: {cluster: d, user: v}\n"
-                  "clusters:\n- name: c\n  cluster:\n    server: https://10.0.0.1:6443/k8s/\n    certificate-authority: ca.pem\n    tls-server-name: api.test\n"
+                  "contexts:\n- name: one\n  context: {cluster: c, user: u, namespace: jobs}\n- name: two\n  context: "
+                  "{cluster: d, user: v}\n"
+                  "clusters:\n- name: c\n  cluster:\n    server: https://10.0.0.1:6443/k8s/\n    "
+                  "certificate-authority: ca.pem\n    tls-server-name: api.test\n"
                   "- name: d\n  cluster: {server: 'https://[fd00::1]:6443', insecure-skip-tls-verify: true}\n"
                   "users:\n- name: u\n  user: {token: direct}\n"
                   "- name: v\n  user: {tokenFile: tok, client-certificate-data: Q0VSVA==, client-key-data: S0VZ}\n");
@@ -147,8 +153,9 @@ static void a_kubeconfig_with_data_and_files(void **state)
 static void a_kubeconfig_may_be_json(void **state)
 {
     (void)state;
-    put("config", "{\"current-context\":\"x\",\"contexts\":[{\"name\":\"x\",\"context\":{\"cluster\":\"c\",\"user\":\"\"}}],"
-                  "\"clusters\":[{\"name\":\"c\",\"cluster\":{\"server\":\"http://127.0.0.1:8001\"}}],\"users\":null}");
+    put("config",
+        "{\"current-context\":\"x\",\"contexts\":[{\"name\":\"x\",\"context\":{\"cluster\":\"c\",\"user\":\"\"}}],"
+        "\"clusters\":[{\"name\":\"c\",\"cluster\":{\"server\":\"http://127.0.0.1:8001\"}}],\"users\":null}");
     assert_int_equal(find((struct kube_place){ .kubeconfig = path("config") }), 0);
     assert_string_equal(found.server, "http://127.0.0.1:8001");
     assert_null(found.token);
@@ -175,7 +182,8 @@ static void what_is_wrong_in_a_kubeconfig_is_named(void **state)
         { CLUSTER, "no current-context" },
         { "current-context: x\n" CLUSTER, "no context x" },
         { "current-context: x\ncontexts:\n- name: x\n  context: {cluster: missing, user: u}\n", "no server" },
-        { "current-context: x\ncontexts:\n- name: x\n  context: {cluster: c, user: u}\n" CLUSTER "users:\n- name: u\n  user: {exec: {command: aws}}\n",
+        { "current-context: x\ncontexts:\n- name: x\n  context: {cluster: c, user: u}\n" CLUSTER
+          "users:\n- name: u\n  user: {exec: {command: aws}}\n",
           "exec" },
         { "current-context: x\ncontexts:\n- name: x\n  context: {cluster: c, user: u}\n" CLUSTER
           "users:\n- name: u\n  user: {client-certificate-data: Q0VSVA==}\n",

@@ -55,7 +55,7 @@ static int take(void *owner, const char *bytes, size_t length)
 
 static void act(struct loopback_conn *conn, const char *what)
 {
-    int code = atoi(what);
+    int code = (int)strtol(what, NULL, 10);
     if (strcmp(what, "reset") == 0) {
         loopback_reset(conn);
     } else if (strcmp(what, "silent") == 0) {
@@ -64,7 +64,8 @@ static void act(struct loopback_conn *conn, const char *what)
         loopback_send_text(conn, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nfirst half");
         loopback_close(conn);
     } else if (strcmp(what, "429 text") == 0) {
-        loopback_reply(conn, "429 Too Many Requests", "Retry-After: 1\r\n", "Too many requests, please try again later.");
+        loopback_reply(conn, "429 Too Many Requests", "Retry-After: 1\r\n",
+                       "Too many requests, please try again later.");
     } else if (strcmp(what, "text") == 0) {
         loopback_reply(conn, "200 OK", "Content-Type: text/plain\r\n", "plain words");
     } else if (code == 200) {
@@ -108,7 +109,11 @@ static int tear_down(void **state)
     return 0;
 }
 
-#define SCRIPT(...) (const char *const[]){ __VA_ARGS__, NULL }
+#define SCRIPT(...)                                                                                                    \
+    (const char *const[])                                                                                              \
+    {                                                                                                                  \
+        __VA_ARGS__, NULL                                                                                              \
+    }
 
 static void until_done(struct world *world, uint64_t most_ms)
 {
@@ -195,8 +200,11 @@ static void statement_33_a_delete_carries_the_uid_and_gone_is_done(void **state)
         until_done(world, 5000);
         assert_int_equal(world->kind, i < 3 ? KUBE_OK : KUBE_REFUSED);
         assert_string_equal(world->method, "DELETE");
-        assert_string_equal(world->body, i == 0 ? "{\"gracePeriodSeconds\":5,\"preconditions\":{\"uid\":\"u-1\"},\"propagationPolicy\":\"Background\"}"
-                                                : "{\"preconditions\":{\"uid\":\"u-1\"},\"propagationPolicy\":\"Background\"}");
+        assert_string_equal(
+            world->body,
+            i == 0
+                ? "{\"gracePeriodSeconds\":5,\"preconditions\":{\"uid\":\"u-1\"},\"propagationPolicy\":\"Background\"}"
+                : "{\"preconditions\":{\"uid\":\"u-1\"},\"propagationPolicy\":\"Background\"}");
     }
 }
 
@@ -268,7 +276,9 @@ static void a_deadline_ends_each_try(void **state)
 static void plain_text_goes_to_the_sink_and_is_never_sent_twice(void **state)
 {
     struct world *world = *state;
-    struct kube_request request = { .method = "GET", .path = "/api/v1/x", .raw = true, .sink = take, .idempotent = true };
+    struct kube_request request = {
+        .method = "GET", .path = "/api/v1/x", .raw = true, .sink = take, .idempotent = true
+    };
     world->script = SCRIPT("text");
     kube_start(world->cluster.kube, &request, done, world);
     until_done(world, 5000);
@@ -365,7 +375,9 @@ static void statement_39_a_401_makes_the_token_be_read_again(void **state)
     account_file("ca.crt", ca_pem);
     account_file("namespace", "jobs");
     OWNED_TEXT char *port = mem_format("%u", server.port);
-    struct kube *kube = cluster_client(&world->cluster, &(struct kube_place){ .service_host = "127.0.0.1", .service_port = port, .service_account = account });
+    struct kube *kube = cluster_client(
+        &world->cluster,
+        &(struct kube_place){ .service_host = "127.0.0.1", .service_port = port, .service_account = account });
     assert_non_null(kube);
     assert_string_equal(kube_namespace(kube), "jobs");
     account_file("token", "new\n");

@@ -48,9 +48,10 @@ static inline void cluster_stop(struct cluster *cluster)
 /* A Status as the API server writes it; details may be "". */
 static inline char *cluster_status(int code, const char *reason, const char *message, const char *details)
 {
-    return mem_format("{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":\"%s\","
-                      "\"reason\":\"%s\",\"details\":{%s},\"code\":%d}",
-                      message, reason, details, code);
+    return mem_format(
+        "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":\"%s\","
+        "\"reason\":\"%s\",\"details\":{%s},\"code\":%d}",
+        message, reason, details, code);
 }
 
 /* The value of one query parameter into a static buffer; "" when missing. */

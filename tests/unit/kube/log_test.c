@@ -151,7 +151,8 @@ static void refuse(struct loopback_conn *conn, int code, const char *reason, con
 
 static void waiting(struct loopback_conn *conn)
 {
-    refuse(conn, 400, "BadRequest", "container \\\"courier\\\" in pod \\\"job-1\\\" is waiting to start: ContainerCreating");
+    refuse(conn, 400, "BadRequest",
+           "container \\\"courier\\\" in pod \\\"job-1\\\" is waiting to start: ContainerCreating");
 }
 
 static void not_available(struct loopback_conn *conn)
@@ -200,7 +201,8 @@ static void wrong_container(struct loopback_conn *conn)
 
 static void rbac(struct loopback_conn *conn)
 {
-    refuse(conn, 403, "Forbidden", "pods \\\"job-1\\\" is forbidden: User \\\"u\\\" cannot get resource \\\"pods/log\\\" in API group");
+    refuse(conn, 403, "Forbidden",
+           "pods \\\"job-1\\\" is forbidden: User \\\"u\\\" cannot get resource \\\"pods/log\\\" in API group");
 }
 
 static void kubelet_gone(struct loopback_conn *conn)
@@ -214,7 +216,8 @@ static void refusals_are_told_apart_from_an_unreachable_node(void **state)
     world->stream = world->plain = wrong_container;
     run(world, (struct kube_log_request){ .follow = true });
     assert_int_equal(world->end, LOG_REFUSED);
-    assert_string_equal(world->error.text, "log of job-1/courier: 400 BadRequest: container courier is not valid for pod job-1");
+    assert_string_equal(world->error.text,
+                        "log of job-1/courier: 400 BadRequest: container courier is not valid for pod job-1");
     world->stream = world->plain = rbac;
     run(world, (struct kube_log_request){ .follow = true });
     assert_int_equal(world->end, LOG_REFUSED);

@@ -1,7 +1,6 @@
 #include "kube/watch.h"
 
 #include "cluster.h"
-#include "watch_store.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,8 +20,8 @@ struct world {
     void (*list)(struct world *world, struct loopback_conn *conn);
     void (*stream)(struct world *world, struct loopback_conn *conn);
     void (*plain)(struct world *world, struct loopback_conn *conn); /* a watch without upgrade */
-    const char *items; /* of the ordinary list */
-    struct loopback_conn *conn; /* the last stream */
+    const char *items;                                              /* of the ordinary list */
+    struct loopback_conn *conn;                                     /* the last stream */
     unsigned lists, streams, plains;
     uint64_t at_ms[64]; /* when a stream was asked for */
     char target[2048], head[4096];
@@ -73,8 +72,9 @@ static const struct kube_watch_events events = { changed, gone, listed, trouble 
 
 static void send_list(struct world *world, struct loopback_conn *conn)
 {
-    OWNED_TEXT char *body = mem_format("{\"kind\":\"PodList\",\"metadata\":{\"resourceVersion\":\"100\"},\"items\":[%s]}",
-                                       world->items ? world->items : "");
+    OWNED_TEXT char *body =
+        mem_format("{\"kind\":\"PodList\",\"metadata\":{\"resourceVersion\":\"100\"},\"items\":[%s]}",
+                   world->items ? world->items : "");
     loopback_reply_json(conn, "200 OK", body);
 }
 
@@ -104,8 +104,9 @@ static void answer(void *owner, struct loopback_conn *conn)
     }
 }
 
-#define POD(name, uid, version) \
-    "{\"kind\":\"Pod\",\"metadata\":{\"name\":\"" name "\",\"namespace\":\"ns\",\"uid\":\"" uid "\",\"resourceVersion\":\"" version "\"},\"spec\":{}}"
+#define POD(name, uid, version)                                                                                        \
+    "{\"kind\":\"Pod\",\"metadata\":{\"name\":\"" name "\",\"namespace\":\"ns\",\"uid\":\"" uid                        \
+    "\",\"resourceVersion\":\"" version "\"},\"spec\":{}}"
 #define EVENT(type, object) "{\"type\":\"" type "\",\"object\":" object "}\n"
 
 static int set_up(void **state)
@@ -175,7 +176,7 @@ static void statements_1_and_18_the_watch_request_is_as_the_server_wants_it(void
     assert_string_equal(cluster_query(world->target, "resourceVersion"), "100");
     assert_string_equal(cluster_query(world->target, "allowWatchBookmarks"), "true");
     assert_string_equal(cluster_query(world->target, "labelSelector"), "a%3Db");
-    assert_in_range(atoi(cluster_query(world->target, "timeoutSeconds")), 240, 600);
+    assert_in_range(strtoul(cluster_query(world->target, "timeoutSeconds"), NULL, 10), 240, 600);
 }
 
 static void events_arrive_after_the_list(void **state)
@@ -211,7 +212,9 @@ static void statement_4_a_big_event_is_parsed_once_whole(void **state)
     size_t length = 1500000;
     char *padding = mem_new(length + 1);
     memset(padding, 'p', length);
-    OWNED_TEXT char *event = mem_format("{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"big\",\"uid\":\"u\",\"resourceVersion\":\"101\",\"x\":\"%s\"}}}\n", padding);
+    OWNED_TEXT char *event = mem_format("{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"big\",\"uid\":\"u\","
+                                        "\"resourceVersion\":\"101\",\"x\":\"%s\"}}}\n",
+                                        padding);
     loopback_text(world->conn, event);
     until_heard(world, "L +big");
     assert_int_equal(kube_watch_counts(world->watch).events, 1);
@@ -311,7 +314,9 @@ static void statement_9_a_version_from_the_future_waits_a_second_and_relists(voi
     struct world *world = *state;
     start(world, &quick);
     until_streams(world, 1);
-    OWNED_TEXT char *status = cluster_status(504, "Timeout", "Too large resource version", "\"causes\":[{\"reason\":\"ResourceVersionTooLarge\"}],\"retryAfterSeconds\":1");
+    OWNED_TEXT char *status =
+        cluster_status(504, "Timeout", "Too large resource version",
+                       "\"causes\":[{\"reason\":\"ResourceVersionTooLarge\"}],\"retryAfterSeconds\":1");
     OWNED_TEXT char *event = mem_format("{\"type\":\"ERROR\",\"object\":%s}\n", status);
     loopback_text(world->conn, event);
     until_streams(world, 2);
@@ -325,7 +330,9 @@ static void statement_10_every_end_resumes_from_the_last_version(void **state)
     start(world, &quick);
     for (unsigned i = 0; i < 3; i++) {
         until_streams(world, i + 1);
-        loopback_text(world->conn, i == 0 ? EVENT("ADDED", POD("a", "u1", "201")) : i == 1 ? EVENT("ADDED", POD("b", "u2", "202")) : EVENT("ADDED", POD("c", "u3", "203")));
+        loopback_text(world->conn, i == 0   ? EVENT("ADDED", POD("a", "u1", "201"))
+                                   : i == 1 ? EVENT("ADDED", POD("b", "u2", "202"))
+                                            : EVENT("ADDED", POD("c", "u3", "203")));
         turn(world, 30);
         if (i == 0)
             loopback_goodbye(world->conn, 1000);
@@ -391,7 +398,9 @@ static void refuse_empty_403(struct world *world, struct loopback_conn *conn)
 static void rbac(struct world *world, struct loopback_conn *conn)
 {
     (void)world;
-    OWNED_TEXT char *body = cluster_status(403, "Forbidden", "pods is forbidden: User \\\"u\\\" cannot watch resource \\\"pods\\\" in API group \\\"\\\"", "");
+    OWNED_TEXT char *body = cluster_status(
+        403, "Forbidden", "pods is forbidden: User \\\"u\\\" cannot watch resource \\\"pods\\\" in API group \\\"\\\"",
+        "");
     loopback_reply_json(conn, "403 Forbidden", body);
 }
 
@@ -415,7 +424,9 @@ static void statements_2_and_3_rbac_is_learned_by_a_plain_request(void **state)
     start(world, &quick);
     until_heard(world, "L !403");
     assert_int_equal(world->trouble.blame, BLAME_DENIED);
-    assert_string_equal(world->trouble.text, "watch pods: 403 Forbidden: pods is forbidden: User \"u\" cannot watch resource \"pods\" in API group \"\"");
+    assert_string_equal(
+        world->trouble.text,
+        "watch pods: 403 Forbidden: pods is forbidden: User \"u\" cannot watch resource \"pods\" in API group \"\"");
     turn(world, 600); /* asked again after the long wait, told once */
     assert_string_equal(world->heard, "L !403");
     assert_true(world->plains >= 2);
@@ -480,13 +491,17 @@ static void page(struct world *world, struct loopback_conn *conn)
     const char *token = cluster_query(conn->target, "continue");
     if (!*token && world->lists <= 2) {
         assert_string_equal(cluster_query(conn->target, "limit"), "100");
-        loopback_reply_json(conn, "200 OK", "{\"metadata\":{\"resourceVersion\":\"100\",\"continue\":\"t/1\"},\"items\":[" POD("a", "u1", "7") "]}");
+        loopback_reply_json(
+            conn, "200 OK",
+            "{\"metadata\":{\"resourceVersion\":\"100\",\"continue\":\"t/1\"},\"items\":[" POD("a", "u1", "7") "]}");
     } else if (strcmp(token, "t%2F1") == 0 && world->lists == 2) {
         OWNED_TEXT char *body = cluster_status(410, "Expired", "the continue token is too old", "");
         loopback_reply_json(conn, "410 Gone", body);
     } else {
         assert_string_equal(cluster_query(conn->target, "limit"), "");
-        loopback_reply_json(conn, "200 OK", "{\"metadata\":{\"resourceVersion\":\"110\"},\"items\":[" POD("a", "u1", "7") "," POD("b", "u2", "8") "]}");
+        loopback_reply_json(
+            conn, "200 OK",
+            "{\"metadata\":{\"resourceVersion\":\"110\"},\"items\":[" POD("a", "u1", "7") "," POD("b", "u2", "8") "]}");
     }
 }
 
@@ -542,28 +557,6 @@ static void the_watch_may_be_stopped_in_every_callback(void **state)
     kube_watch_stop(NULL);
 }
 
-static void the_store_forgets_what_a_list_did_not_name(void **state)
-{
-    (void)state;
-    struct error error = ERROR_NONE;
-    struct watch_store store;
-    watch_store_init(&store);
-    OWNED_JSON struct cJSON *a = json_parse(POD("a", "u1", "7"), strlen(POD("a", "u1", "7")), &error);
-    OWNED_JSON struct cJSON *b = json_parse(POD("b", "u2", "8"), strlen(POD("b", "u2", "8")), &error);
-    assert_true(watch_store_put(&store, a));
-    assert_true(watch_store_put(&store, b));
-    watch_store_begin(&store);
-    assert_true(watch_store_put(&store, b));
-    size_t position = 0;
-    OWNED_JSON struct cJSON *vanished = watch_store_take_vanished(&store, &position);
-    assert_string_equal(json_text_at(vanished, "metadata.uid", ""), "u1");
-    assert_string_equal(json_text_at(vanished, "metadata.namespace", ""), "ns");
-    assert_string_equal(json_text_at(vanished, "metadata.resourceVersion", ""), "7");
-    assert_null(watch_store_take_vanished(&store, &position));
-    assert_int_equal(watch_store_count(&store), 1);
-    watch_store_clear(&store);
-}
-
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -590,7 +583,6 @@ int main(void)
         CASE(pages_are_put_together_and_an_expired_page_starts_over),
         CASE(an_event_that_is_no_json_leads_to_a_new_list),
         CASE(the_watch_may_be_stopped_in_every_callback),
-        CASE(the_store_forgets_what_a_list_did_not_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
