@@ -34,6 +34,7 @@ struct ws_events {
     void (*closed)(void *owner, int status, bool had_opened, const struct error *error);
 };
 
+/* NULL when libwebsockets does not find its part for libuv (Debian's libwebsockets-evlib-uv). */
 struct ws *ws_new(struct loop *loop);
 /* Ends all streams without calling closed. */
 void ws_free(struct ws *ws);

@@ -19,7 +19,14 @@ enum {
     FIRST_WAIT_MS = 250,
     MOST_WAIT_MS = 8 * 1000,
     OPEN_TIMEOUT_MS = 45 * 1000, /* the API server itself waits 30 s for a kubelet */
-    AT_ONCE_MOST = 16,           /* requests in flight; a burst queues here rather than at the server */
+    OBJECTS_AT_ONCE = 8,         /* a burst queues here: each connection costs a TLS handshake on both sides */
+    LOGS_AT_ONCE = 32,           /* these may wait long for a kubelet, and must not keep the others waiting */
+};
+
+/* Requests of one kind, of which so many may be under way. */
+struct lane {
+    struct list waiting;
+    unsigned at_once, most;
 };
 
 struct kube {
@@ -29,14 +36,14 @@ struct kube {
     struct kube_access access;
     char *user_agent;
     uint64_t refreshed_ms;
-    struct list waiting; /* calls for which no place is free */
-    struct list others;  /* all other calls */
-    unsigned at_once;
+    struct lane objects, logs;
+    struct list others; /* all calls that wait for no place */
 };
 
 struct kube_call {
     struct list node;
     struct kube *kube;
+    struct lane *lane;
     kube_done *done;
     void *owner;
     char *method, *path, *content_type, *what, *body;
@@ -58,7 +65,10 @@ struct kube *kube_new(struct loop *loop, struct http *http, struct ws *ws, const
                       struct error *error)
 {
     struct kube *kube = mem_new(sizeof *kube);
-    list_init(&kube->waiting);
+    kube->objects.most = OBJECTS_AT_ONCE;
+    kube->logs.most = LOGS_AT_ONCE;
+    list_init(&kube->objects.waiting);
+    list_init(&kube->logs.waiting);
     list_init(&kube->others);
     kube->loop = loop;
     kube->http = http;
@@ -89,7 +99,8 @@ void kube_free(struct kube *kube)
 {
     if (kube == NULL)
         return;
-    cancel_all(&kube->waiting);
+    cancel_all(&kube->objects.waiting);
+    cancel_all(&kube->logs.waiting);
     cancel_all(&kube->others);
     access_clear(&kube->access);
     mem_free(kube->user_agent);
@@ -160,24 +171,24 @@ static void call_free(struct kube_call *call)
 
 static void call_try(struct kube_call *call);
 
-static void fill_places(struct kube *kube)
+static void fill_places(struct lane *lane)
 {
-    while (kube->at_once < AT_ONCE_MOST && !list_is_empty(&kube->waiting))
-        call_try(list_of(kube->waiting.next, struct kube_call, node));
+    while (lane->at_once < lane->most && !list_is_empty(&lane->waiting))
+        call_try(list_of(lane->waiting.next, struct kube_call, node));
 }
 
 static void leave_place(struct kube_call *call)
 {
     call->http = NULL;
-    call->kube->at_once--;
+    call->lane->at_once--;
 }
 
 static void try_again(void *owner)
 {
     struct kube_call *call = owner;
     list_remove(&call->node);
-    list_append(&call->kube->waiting, &call->node);
-    fill_places(call->kube);
+    list_append(&call->lane->waiting, &call->node);
+    fill_places(call->lane);
 }
 
 static bool may_repeat(const struct kube_call *call, const struct kube_answer *answer)
@@ -200,10 +211,9 @@ static uint64_t wait_before(struct kube_call *call, const struct kube_answer *an
 static void deliver(struct kube_call *call, struct kube_answer *answer)
 {
     kube_done *done = call->done;
-    struct kube *kube = call->kube;
     list_remove(&call->node);
     call->done = NULL; /* a cancel from inside done has nothing to do */
-    fill_places(kube);
+    fill_places(call->lane);
     done(call->owner, answer); /* may free the client */
     call_free(call);
 }
@@ -214,12 +224,12 @@ static void settle(struct kube_call *call, struct kube_answer *answer)
         call->reloaded = true;
         kube_reload(call->kube);
         loop_after(call->kube->loop, &call->wait, 0, try_again, call);
-        fill_places(call->kube);
+        fill_places(call->lane);
         return;
     }
     if (may_repeat(call, answer)) {
         loop_after(call->kube->loop, &call->wait, wait_before(call, answer), try_again, call);
-        fill_places(call->kube);
+        fill_places(call->lane);
         return;
     }
     if (call->gone_is_fine && (answer->kind == KUBE_MISSING || answer->kind == KUBE_CONFLICT)) {
@@ -284,7 +294,7 @@ static void call_try(struct kube_call *call)
                                     .user_agent = kube->user_agent };
     list_remove(&call->node);
     list_append(&kube->others, &call->node);
-    kube->at_once++;
+    call->lane->at_once++;
     call->tries++;
     call->http = http_start(kube->http, &request, http_answered, call);
     mem_wipe_free(authorization, authorization ? strlen(authorization) : 0);
@@ -311,8 +321,9 @@ struct kube_call *kube_start(struct kube *kube, const struct kube_request *reque
     call->idempotent = request->idempotent;
     call->gone_is_fine = request->gone_is_fine;
     call->backoff = (struct backoff){ .first_ms = FIRST_WAIT_MS, .most_ms = MOST_WAIT_MS };
-    list_append(&kube->waiting, &call->node);
-    fill_places(kube);
+    call->lane = request->raw ? &kube->logs : &kube->objects;
+    list_append(&call->lane->waiting, &call->node);
+    fill_places(call->lane);
     return call;
 }
 
@@ -320,11 +331,11 @@ void kube_cancel(struct kube_call *call)
 {
     if (call == NULL || call->done == NULL)
         return;
-    struct kube *kube = call->kube;
+    struct lane *lane = call->lane;
     if (call->http) {
         http_cancel(call->http);
         leave_place(call);
     }
     call_free(call);
-    fill_places(kube);
+    fill_places(lane);
 }

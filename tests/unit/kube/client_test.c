@@ -317,7 +317,21 @@ static void a_burst_queues_here(void **state)
     while (world->dones < 100 && loop_now_ms(world->cluster.loop) < until)
         loop_turn(world->cluster.loop, 20);
     assert_int_equal(world->dones, 100);
-    assert_true(world->cluster.server.accepted <= 16);
+    assert_true(world->cluster.server.accepted <= 8);
+}
+
+static void slow_logs_do_not_keep_objects_waiting(void **state)
+{
+    struct world *world = *state;
+    world->script = SCRIPT("silent");
+    struct kube_request request = { .method = "GET", .path = "/api/v1/x/log", .raw = true, .sink = take };
+    for (int i = 0; i < 40; i++)
+        kube_start(world->cluster.kube, &request, done, world);
+    loopback_until(world->cluster.loop, &world->done, 200);
+    assert_int_equal(world->cluster.server.accepted, 32);
+    world->script = SCRIPT("200");
+    run_get(world);
+    assert_int_equal(world->kind, KUBE_OK);
 }
 
 static void calls_may_be_cancelled_at_any_moment(void **state)
@@ -422,6 +436,7 @@ int main(void)
         CASE(plain_text_goes_to_the_sink_and_is_never_sent_twice),
         CASE(an_unreachable_server_is_named),
         CASE(a_burst_queues_here),
+        CASE(slow_logs_do_not_keep_objects_waiting),
         CASE(calls_may_be_cancelled_at_any_moment),
         CASE(the_client_may_be_freed_inside_done),
         CASE(statement_39_a_401_makes_the_token_be_read_again),
