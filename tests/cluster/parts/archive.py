@@ -13,8 +13,8 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     tar.addfile(entry, io.BytesIO(content))
 
 
-def write(path: Path, name: str, layer: Path, settings: dict) -> None:
-    """Writes `path`, holding the image `name` (host/repo:tag) whose only layer is the tar file `layer`.
+def write(path: Path, names: str | list[str], layer: Path, settings: dict) -> None:
+    """Writes `path`, holding one image with these names (host/repo:tag) whose only layer is the tar file `layer`.
 
     `settings` is the image config's "config": Env, User, Entrypoint, Cmd, WorkingDir.
     """
@@ -28,7 +28,7 @@ def write(path: Path, name: str, layer: Path, settings: dict) -> None:
         "config": {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], **settings},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest.hexdigest()}"]},
     }
-    manifest = [{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]
+    manifest = [{"Config": "config.json", "RepoTags": [names] if isinstance(names, str) else names, "Layers": ["layer.tar"]}]
     partial = path.with_name(path.name + ".partial")
     with tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as tar:
         _add(tar, "manifest.json", json.dumps(manifest).encode())

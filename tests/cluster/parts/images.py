@@ -10,10 +10,14 @@ from .places import Places
 from .trouble import Trouble, say
 
 BASE_IMAGE = "registry.test/base:1"
+JOBS_IMAGE = "registry.test/jobs:1"
+# What the integration cases call their images.
+_JOBS_NAMES = [JOBS_IMAGE, *(f"docker.io/acme/{name}" for name in ("image:1", "base:1", "base:5"))]
 SUITE = "bookworm"
 INCLUDED = "bash,ca-certificates,git"
 # Raise it when what is made below changes, so that nobody goes on with an old one.
 BASE_EDITION = 1
+JOBS_EDITION = 1
 
 
 def _mirror() -> str:
@@ -30,15 +34,19 @@ def _mirror() -> str:
 
 def base_layer() -> Path:
     """A small Debian with bash, git and CA certificates as a tar file; made once (half a minute), then kept."""
-    path = programs.cache_root() / f"{SUITE}-{BASE_EDITION}.layer.tar"
+    return _debian(programs.cache_root() / f"{SUITE}-{BASE_EDITION}.layer.tar", INCLUDED)
+
+
+def _debian(path: Path, included: str) -> Path:
+    """A small Debian with these packages as the tar file `path`, unless it exists."""
     if path.exists():
         return path
     programs.require(programs.IMAGE_PROGRAMS)
     path.parent.mkdir(parents=True, exist_ok=True)
-    say(f"making a base image of {SUITE} with debootstrap, once")
+    say(f"making an image of {SUITE} with debootstrap, once: {included}")
     with tempfile.TemporaryDirectory(prefix="base-", dir=path.parent) as folder:
         Path(folder).chmod(0o755)
-        command = [programs.find("debootstrap"), "--variant=minbase", f"--include={INCLUDED}", SUITE, folder]
+        command = [programs.find("debootstrap"), "--variant=minbase", f"--include={included}", SUITE, folder]
         done = subprocess.run(command + [m for m in [_mirror()] if m], capture_output=True, text=True, check=False)
         if done.returncode:
             raise Trouble(f"debootstrap failed: {(done.stderr or done.stdout).strip()[-400:]}")
@@ -60,6 +68,16 @@ def base_archive() -> Path:
     path = programs.cache_root() / f"{SUITE}-{BASE_EDITION}.image.tar"
     if not path.exists():
         archive.write(path, BASE_IMAGE, base_layer(), {"Cmd": ["bash"]})
+    return path
+
+
+def jobs_archive() -> Path:
+    """What the jobs of the integration cases run in: the base and python3."""
+    path = programs.cache_root() / f"{SUITE}-jobs-{JOBS_EDITION}.image.tar"
+    if not path.exists():
+        layer = _debian(path.with_suffix(".layer"), f"{INCLUDED},python3,procps")
+        archive.write(path, _JOBS_NAMES, layer, {"Cmd": ["bash"]})
+        layer.unlink()
     return path
 
 

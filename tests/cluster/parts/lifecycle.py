@@ -59,7 +59,7 @@ def _start(place: Places) -> None:
     for name in _FIRST:
         daemons.start(place, name, commands[name])
     _wait(place, "containerd listens", ["containerd"], place.containerd_socket.exists)
-    for path in (images.pause_archive(), images.base_archive()):
+    for path in (images.pause_archive(), images.base_archive(), images.jobs_archive()):
         images.load_once(place, path)
     _wait(place, "the apiserver is ready", _FIRST, lambda: _get(place, "/readyz", host) == "ok")
     volumes.make(place)
@@ -92,6 +92,7 @@ def up(place: Places) -> None:
     programs.build()
     images.pause_archive()
     images.base_archive()
+    images.jobs_archive()
     if all(daemons.running(place, name) for name in NAMES):
         say(f"already up: KUBECONFIG={place.kubeconfig}")
         return
@@ -170,4 +171,5 @@ def environment(place: Places) -> dict[str, str]:
         "DATAOPS_CLUSTER_AUDIT_LOG": str(place.audit_log),
         "DATAOPS_CLUSTER_POD_LOGS": str(place.pod_logs),
         "DATAOPS_CLUSTER_BASE_IMAGE": images.BASE_IMAGE,
+        "DATAOPS_CLUSTER_JOBS_IMAGE": images.JOBS_IMAGE,
     }

@@ -35,7 +35,7 @@ state = "{place.containerd_state}"
 """
 
 
-# Every image of the tests is of registry.test; what was not imported is asked of a stand-in on the bridge, or fails at once.
+# Whatever its name's registry: an image that was not imported is asked of a stand-in on the bridge, or fails at once.
 _REGISTRY = f"""server = "http://{places.BRIDGE_ADDRESS}:{places.REGISTRY_PORT}"
 [host."http://{places.BRIDGE_ADDRESS}:{places.REGISTRY_PORT}"]
   capabilities = ["pull", "resolve"]
@@ -125,7 +125,7 @@ def write_all(place: Places) -> None:
     """Writes every settings file below the state folder."""
     folder = place.settings
     (folder / "cni").mkdir(parents=True, exist_ok=True)
-    registry = folder / "registries" / "registry.test"
+    registry = folder / "registries" / "_default"
     registry.mkdir(parents=True, exist_ok=True)
     (folder / "containerd.toml").write_text(_containerd(place))
     (registry / "hosts.toml").write_text(_REGISTRY)

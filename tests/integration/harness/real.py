@@ -12,8 +12,8 @@ from pathlib import Path
 
 from .place import REAL, Place
 from .processes import ROOT
+from .standin import role
 
-ROLE = Path(__file__).with_name("role.yaml")
 CLUSTER = ROOT / "tests" / "cluster" / "cluster"
 USER = "dataops-controller"
 SAMPLE_S = 0.1
@@ -48,25 +48,26 @@ class LogKeeper(threading.Thread):
 
 class RealPlace(Place):
     name = REAL
-    image = "registry.test/base:1"
     helper_image = "docker.io/library/dataops-runner:latest"
 
     def __init__(self) -> None:
+        super().__init__()
         self.env: dict[str, str] = {}
         self.keeper: LogKeeper | None = None
         self.kubeconfig = ""
         self.audit = Path()
+        self.namespaces: list[str] = []
 
     def start(self, folder: Path) -> None:
         lines = subprocess.run([CLUSTER, "env"], check=True, capture_output=True, text=True).stdout.splitlines()
         self.env = dict(shlex.split(line)[1].split("=", 1) for line in lines if line.startswith("export "))
         self.dataops_address = self.env["DATAOPS_CLUSTER_ADDRESS"]
-        self.image = self.env.get("DATAOPS_CLUSTER_BASE_IMAGE", self.image)
+        self.image = self.env["DATAOPS_CLUSTER_JOBS_IMAGE"]
         self.audit = Path(self.env["DATAOPS_CLUSTER_AUDIT_LOG"])
         archive = ROOT / "build" / "dataops-runner-image.tar"
         subprocess.run([CLUSTER, "load", archive], check=True, capture_output=True)
         self.kubeconfig = self._user()
-        self.kubectl("apply", "-f", str(ROLE))
+        self.kubectl("apply", "-f", "-", body=role(self.releases))
         # A run has a namespace of its own, so that one cluster serves several runs.
         self.namespace = self.make_namespace(f"jobs-{os.getpid()}")
         self.keeper = LogKeeper(Path(self.env["DATAOPS_CLUSTER_POD_LOGS"]), folder / "container-logs")
@@ -80,8 +81,8 @@ class RealPlace(Place):
         if self.keeper is not None:
             self.keeper.over.set()
             self.keeper.join()
-        if self.env:
-            self.kubectl("delete", "namespace", self.namespace, "--wait=false", check=False)
+        if self.namespaces:
+            self.kubectl("delete", "namespace", "--wait=false", *self.namespaces, check=False)
 
     def kubectl(self, *args: str, body: dict | None = None, check: bool = True) -> str:
         env = {**os.environ, **self.env}
@@ -95,7 +96,10 @@ class RealPlace(Place):
         return {"KUBECONFIG": self.kubeconfig}
 
     def make_namespace(self, name: str) -> str:
+        # One of an earlier run may still be on its way out.
+        self.kubectl("wait", "--for=delete", f"namespace/{name}", "--timeout=60s")
         self.kubectl("create", "namespace", name)
+        self.namespaces.append(name)
         self.kubectl("create", "rolebinding", "dataops-runner", "--clusterrole=dataops-runner", f"--user={USER}", "-n", name)
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
