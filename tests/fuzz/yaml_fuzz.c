@@ -25,15 +25,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     OWNED_TREE struct tree *tree = yaml_parse((const char *)data, size, &error);
     EXPECT(tree || error.blame == BLAME_CONFIG);
     OWNED_JSON struct cJSON *json = json_parse((const char *)data, size, NULL);
-    if (!json)
+    if (!json || size > 160) /* YAML ends a simple key after 1024 characters, and an escaped byte takes six */
         return 0;
     OWNED_STRBUF struct strbuf printed = STRBUF_EMPTY;
     yaml_print(json, &printed);
     OWNED_TREE struct tree *read = yaml_parse(printed.bytes, printed.length, &error);
     if (read)
         expect_same(json, read);
-    else /* two equal names are JSON and no YAML; JSON may nest deeper; libyaml takes no longer simple keys */
-        EXPECT(strstr(error.text, "there twice") || strstr(error.text, "deeper") || strstr(error.text, "simple key") ||
-               size > 900);
+    else /* two equal names are JSON and no YAML; JSON may nest deeper */
+        EXPECT(strstr(error.text, "there twice") || strstr(error.text, "deeper"));
     return 0;
 }
