@@ -16,7 +16,9 @@ int archive_format_parse(const char *name, enum archive_format *format)
     static const struct {
         const char *name;
         enum archive_format format;
-    } formats[] = { { "zip", ARCHIVE_ZIP }, { "tarzstd", ARCHIVE_TAR_ZSTD }, { "gzip", ARCHIVE_GZIP }, { "raw", ARCHIVE_RAW } };
+    } formats[] = {
+        { "zip", ARCHIVE_ZIP }, { "tarzstd", ARCHIVE_TAR_ZSTD }, { "gzip", ARCHIVE_GZIP }, { "raw", ARCHIVE_RAW }
+    };
     for (size_t i = 0; i < COUNT_OF(formats); i++)
         if (strcmp(name && *name ? name : "zip", formats[i].name) == 0) {
             *format = formats[i].format;
@@ -80,7 +82,8 @@ static int writer_open(struct archive *archive, int fd, enum archive_format form
     return done == ARCHIVE_OK ? archive_write_open_fd(archive, fd) : done;
 }
 
-struct archive_writer *archive_writer_new(int fd, enum archive_format format, enum archive_level level, struct error *error)
+struct archive_writer *archive_writer_new(int fd, enum archive_format format, enum archive_level level,
+                                          struct error *error)
 {
     struct archive_writer *writer = mem_new(sizeof *writer);
     writer->archive = archive_write_new();
@@ -113,8 +116,8 @@ static int content_write(struct archive *archive, int fd, int64_t size, bool *ch
     return 0;
 }
 
-int archive_writer_add(struct archive_writer *writer, const char *name, const struct stat *status, int fd, const char *link,
-                       bool *changed, struct error *error)
+int archive_writer_add(struct archive_writer *writer, const char *name, const struct stat *status, int fd,
+                       const char *link, bool *changed, struct error *error)
 {
     struct archive_entry *entry = archive_entry_new();
     int done = 0;
@@ -224,7 +227,8 @@ static int member_open(struct archive *archive, struct member *member, enum arch
     return done == ARCHIVE_OK ? 0 : -1;
 }
 
-int archive_gzip_member(int out_fd, int fd, const char *name, int64_t mtime_s, enum archive_level level, struct error *error)
+int archive_gzip_member(int out_fd, int fd, const char *name, int64_t mtime_s, enum archive_level level,
+                        struct error *error)
 {
     static char piece[PIECE];
     struct archive *archive = archive_write_new();

@@ -30,7 +30,8 @@ static void shared_read(const struct plan *plan, struct strbuf *content)
     const int folder = plan->tmp_dir ? folder_open(plan->builds_dir, plan->tmp_dir, &ignored) : -1;
     if (folder < 0)
         return;
-    const int fd = open_beneath(folder, "gitlab_runner_env", O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, RESOLVE_NO_SYMLINKS);
+    const int fd =
+        open_beneath(folder, "gitlab_runner_env", O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, RESOLVE_NO_SYMLINKS);
     close(folder);
     if (fd < 0)
         return;
@@ -75,7 +76,8 @@ static char *expanded(struct environment *environment, const char *text)
         return strbuf_take(&out, NULL) ?: mem_text("");
     OWNED_STRBUF struct strbuf shown = STRBUF_EMPTY;
     quote_for_people(text, 200, &shown);
-    output_say(environment->context->output, TONE_WARNING, "%s: not a valid expression, taken as it is", strbuf_text(&shown));
+    output_say(environment->context->output, TONE_WARNING, "%s: not a valid expression, taken as it is",
+               strbuf_text(&shown));
     return mem_text(text);
 }
 

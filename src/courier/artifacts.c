@@ -23,11 +23,11 @@
 struct artifacts {
     struct context *context;
     bool success;
-    size_t index;            /* of the artifact in work */
+    size_t index; /* of the artifact in work */
     bool failed;
     struct child *child;
-    char *input;             /* request of the child */
-    int fd;                  /* the archive, or -1 */
+    char *input; /* request of the child */
+    int fd;      /* the archive, or -1 */
     int64_t size, sent;
     char *url, *file_name, *token;
     unsigned tries, redirects;
@@ -132,8 +132,9 @@ static void upload_done(void *owner, const struct http_reply *reply, const struc
     const int code = error->blame == BLAME_NONE ? reply->status : 0;
     transfer_status_words(code, &status);
     if (code == 200 || code == 201) {
-        output_say(context->output, TONE_BARE, "Uploading artifacts as \"%s\" to coordinator... %s  id=%llu responseStatus=%s",
-                   type, strbuf_text(&status), (unsigned long long)context->plan->job_id, strbuf_text(&status));
+        output_say(context->output, TONE_BARE,
+                   "Uploading artifacts as \"%s\" to coordinator... %s  id=%llu responseStatus=%s", type,
+                   strbuf_text(&status), (unsigned long long)context->plan->job_id, strbuf_text(&status));
         artifact_over(artifacts, true);
         return;
     }
@@ -217,7 +218,8 @@ static void pack_ended(void *owner, int status, bool timed_out UNUSED)
         output_say(artifacts->context->output, TONE_ERROR, "No files to upload");
         artifact_over(artifacts, true);
     } else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
-        artifact_fail(artifacts, "packing was killed, most likely for memory: raise helper_memory_limit in [runners.kubernetes]");
+        artifact_fail(artifacts,
+                      "packing was killed, most likely for memory: raise helper_memory_limit in [runners.kubernetes]");
     } else {
         artifact_fail(artifacts, "packing failed");
     }
@@ -230,7 +232,8 @@ static struct cJSON *pack_request(struct artifacts *artifacts)
     const struct plan_artifact *artifact = artifact_now(artifacts);
     struct cJSON *request = json_object();
     artifact_patterns(artifacts->context, artifact->paths, artifact->path_count, json_set_array(request, "paths"));
-    artifact_patterns(artifacts->context, artifact->excludes, artifact->exclude_count, json_set_array(request, "exclude"));
+    artifact_patterns(artifacts->context, artifact->excludes, artifact->exclude_count,
+                      json_set_array(request, "exclude"));
     json_set_bool(request, "untracked", artifact->untracked);
     json_set_text(request, "format", artifact->format ? artifact->format : "zip");
     json_set_text(request, "level", artifact->level ? artifact->level : "default");
@@ -244,8 +247,8 @@ static void pack_begin(struct artifacts *artifacts)
     artifacts->fd = transfer_file(&error);
     if (artifacts->fd >= 0) {
         OWNED_JSON struct cJSON *request = pack_request(artifacts);
-        artifacts->child = transfer_child(artifacts->context, "--pack", request, artifacts->fd, &artifacts->input, &pack_events,
-                                          artifacts, &error);
+        artifacts->child = transfer_child(artifacts->context, "--pack", request, artifacts->fd, &artifacts->input,
+                                          &pack_events, artifacts, &error);
     }
     if (!artifacts->child)
         artifact_fail(artifacts, error.text);

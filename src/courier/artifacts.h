@@ -1,5 +1,5 @@
-/* The stage upload_artifacts (runner-api: sections 7.1 and 7.2): each artifact is chosen and packed by a child as the job's
- * user, then streamed to DataOps. */
+/* The stage upload_artifacts (runner-api: sections 7.1 and 7.2): each artifact is chosen and packed by a child as the
+ * job's user, then streamed to DataOps. */
 #ifndef COURIER_ARTIFACTS_H
 #define COURIER_ARTIFACTS_H
 
@@ -10,7 +10,8 @@ struct plan;
 
 /* Some artifact of the plan is for a job that ended so. Pure. */
 bool artifacts_are_wanted(const struct plan *plan, bool success);
-/* Begins; done is called once: an artifact that could not be uploaded is an error (BLAME_SCRIPT, 1) after all were tried. */
+/* Begins; done is called once: an artifact that could not be uploaded is an error (BLAME_SCRIPT, 1) after all were
+ * tried. */
 struct artifacts *artifacts_start(struct context *context, bool success, stage_done *done, void *owner);
 /* Ends what runs; done is not called any more. NULL is fine. */
 void artifacts_free(struct artifacts *artifacts);

@@ -41,8 +41,9 @@ int block_render(const struct block_input *input, struct strbuf *out, struct err
         block_entry(&input->changed[i], &entries, &head.entries);
     const size_t total = sizeof head + head.folder_bytes + 1 + entries.length + input->script_length;
     if (total > STEP_ORDER_MAX_BYTES || head.entries > STEP_ORDER_MAX_ENTRIES)
-        return error_set(error, BLAME_INPUT, 0, "script and variables take %zu bytes together, more than the %u that fit",
-                         total, STEP_ORDER_MAX_BYTES);
+        return error_set(error, BLAME_INPUT, 0,
+                         "script and variables take %zu bytes together, more than the %u that fit", total,
+                         STEP_ORDER_MAX_BYTES);
     head.script_bytes = (uint32_t)input->script_length;
     strbuf_add(out, &head, sizeof head);
     strbuf_add(out, input->folder, head.folder_bytes + 1);

@@ -12,7 +12,7 @@ struct block_input {
     const char *folder;                  /* working folder, absolute */
     const struct plan_pair *environment; /* of the plan */
     size_t environment_count;
-    const struct plan_pair *changed;     /* replace or add to it: CI_JOB_STATUS, GITLAB_ENV */
+    const struct plan_pair *changed; /* replace or add to it: CI_JOB_STATUS, GITLAB_ENV */
     size_t changed_count;
     const char *script;
     size_t script_length;

@@ -24,10 +24,10 @@ struct context {
     struct relay *relay;
     const struct paths *paths;
     const struct plan *plan;
-    const char *program;   /* path of this program, for its children */
-    const char *scratch;   /* private folder, 0711: git's CA and key files, an empty home */
+    const char *program; /* path of this program, for its children */
+    const char *scratch; /* private folder, 0711: git's CA and key files, an empty home */
     bool is_root;
-    bool user_known;       /* uid and gid are the job's */
+    bool user_known; /* uid and gid are the job's */
     uid_t uid;
     gid_t gid;
 };

@@ -21,13 +21,13 @@
 
 struct download {
     struct context *context;
-    size_t index;             /* of the dependency in work */
+    size_t index; /* of the dependency in work */
     struct child *child;
     char *input;
     int fd;
     uint64_t received;
     unsigned tries, attempts_left;
-    bool indirect;            /* the first, direct try is over */
+    bool indirect; /* the first, direct try is over */
     struct backoff backoff;
     struct http_call *call;
     struct timer *next;
@@ -94,7 +94,8 @@ static void unpack_ended(void *owner, int status, bool timed_out UNUSED)
     download->child = NULL;
     output_settle(download->context->output);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        output_say(download->context->output, TONE_ERROR, "Unpacking the artifacts of %s failed", dependency_now(download)->name);
+        output_say(download->context->output, TONE_ERROR, "Unpacking the artifacts of %s failed",
+                   dependency_now(download)->name);
         download_fail(download);
         return;
     }
@@ -110,8 +111,8 @@ static void unpack_begin(struct download *download)
     struct error error = ERROR_NONE;
     OWNED_JSON struct cJSON *request = json_object();
     lseek(download->fd, 0, SEEK_SET);
-    download->child = transfer_child(download->context, "--unpack", request, download->fd, &download->input, &unpack_events,
-                                     download, &error);
+    download->child = transfer_child(download->context, "--unpack", request, download->fd, &download->input,
+                                     &unpack_events, download, &error);
     if (download->child)
         return;
     output_say(download->context->output, TONE_ERROR, "Unpacking cannot be started: %s", error.text);
@@ -161,7 +162,8 @@ static void call_done(void *owner, const struct http_reply *reply, const struct 
     const int code = error->blame == BLAME_NONE ? reply->status : 0;
     transfer_status_words(code, &status);
     if (code == 200) {
-        output_say(context->output, TONE_BARE, "Downloading artifacts from coordinator... ok  id=%llu responseStatus=%s",
+        output_say(context->output, TONE_BARE,
+                   "Downloading artifacts from coordinator... ok  id=%llu responseStatus=%s",
                    (unsigned long long)dependency->id, strbuf_text(&status));
         unpack_begin(download);
         return;
@@ -190,8 +192,8 @@ static void call_begin(void *owner)
     const bool direct = context->plan->direct_download && !download->indirect;
     struct http_tls tls;
     struct error error = ERROR_NONE;
-    OWNED_TEXT char *url = mem_format("%s/jobs/%llu/artifacts%s", context->plan->api_root, (unsigned long long)dependency->id,
-                                      direct ? "?direct_download=true" : "");
+    OWNED_TEXT char *url = mem_format("%s/jobs/%llu/artifacts%s", context->plan->api_root,
+                                      (unsigned long long)dependency->id, direct ? "?direct_download=true" : "");
     char *token = mem_format("Job-Token: %s", dependency->token ? dependency->token : "");
     char id_line[TRANSFER_ID_LINE];
     const char *const headers[] = { token, id_line, NULL };

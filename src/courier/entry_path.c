@@ -1,4 +1,4 @@
-#include "entry_path.h"
+#include "courier/entry_path.h"
 
 #include <string.h>
 

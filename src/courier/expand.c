@@ -51,16 +51,16 @@ static int expand_braces(struct expansion *expansion, const char **at, int nest)
     const bool colon = **at == ':';
     if (colon)
         ++*at;
-    const char operator = **at;
-    if (operator == '}' && !colon) {
+    const char operator= ** at;
+    if (operator== '}' && !colon) {
         ++*at;
         return strbuf_add_text(expansion->out, value ? value : "");
     }
-    if (operator != '-' && operator != '+')
+    if (operator!= '-' && operator!= '+')
         return -1;
     ++*at;
     const bool set = value && (!colon || *value);
-    if (set == (operator == '+'))
+    if (set == (operator== '+'))
         return expand_until(expansion, at, '}', nest + 1);
     if (expand_nowhere(expansion, at, nest + 1) < 0)
         return -1;

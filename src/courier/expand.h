@@ -8,8 +8,8 @@
 /* Borrows a value; NULL when the name is not set. */
 typedef const char *expand_lookup(void *owner, const char *name);
 
-/* Appends the expanded text. -1 and nothing appended when it is no valid expression (the caller keeps the text as it was).
- * The result is at most 64 KiB. */
+/* Appends the expanded text. -1 and nothing appended when it is no valid expression (the caller keeps the text as it
+ * was). The result is at most 64 KiB. */
 int expand_text(const char *text, expand_lookup *lookup, void *owner, struct strbuf *out) MUST_CHECK;
 
 #endif

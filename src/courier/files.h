@@ -4,8 +4,8 @@
 
 #include "context.h"
 
-/* Writes every file of the plan to /.dataops/files/KEY, mode 0600, owned by the job's user, and makes the folder (0711) when
- * there are any. BLAME_INPUT for a key that is no file name. */
+/* Writes every file of the plan to /.dataops/files/KEY, mode 0600, owned by the job's user, and makes the folder (0711)
+ * when there are any. BLAME_INPUT for a key that is no file name. */
 int files_write(const struct context *context, struct error *error) MUST_CHECK;
 
 #endif

@@ -8,7 +8,7 @@
 #include <sys/types.h>
 
 struct folder_owner {
-    bool give;       /* change the owner of what is made */
+    bool give; /* change the owner of what is made */
     uid_t uid;
     gid_t gid;
 };
@@ -26,7 +26,8 @@ int folder_remove(const char *base, const char *path, struct error *error) MUST_
 char *folder_entry(int folder, const char *name);
 /* The part of path below base ("" for base itself), or NULL when it lies elsewhere or has a ".." in it. Borrows. */
 const char *folder_below(const char *base, const char *path);
-/* openat2 with RESOLVE_BENEATH and RESOLVE_NO_MAGICLINKS, and the flags of resolve besides. The descriptor or -1, errno. */
+/* openat2 with RESOLVE_BENEATH and RESOLVE_NO_MAGICLINKS, and the flags of resolve besides. The descriptor or -1,
+ * errno. */
 int open_beneath(int folder, const char *path, int flags, mode_t mode, unsigned long long resolve);
 
 #endif

@@ -20,7 +20,8 @@ struct git {
     unsigned configs;
 };
 
-/* What a repository's own configuration could make git run or contact is switched off on the command's level, which wins. */
+/* What a repository's own configuration could make git run or contact is switched off on the command's level, which
+ * wins. */
 static const struct {
     const char *key, *value;
 } safe_configs[] = {
@@ -41,8 +42,8 @@ static const struct {
 
 /* Variables of the job that say how to reach the server. Others stay out: GIT_SSH_COMMAND and the like are programs. */
 static const char *const passed_on[] = {
-    "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy",
-    "https_proxy", "all_proxy", "no_proxy", "GIT_SSL_NO_VERIFY",
+    "HTTP_PROXY",  "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",          "http_proxy",
+    "https_proxy", "all_proxy",   "no_proxy",  "GIT_SSL_NO_VERIFY",
 };
 
 void words_add(struct words *words, const char *word)
@@ -213,8 +214,8 @@ void git_free(struct git *git)
 
 void git_environment_hostile(const char *project_dir, struct strbuf *out)
 {
-    strbuf_format(out, "PATH=%s%cLANG=C.UTF-8%cGIT_CONFIG_NOSYSTEM=1%cGIT_CONFIG_GLOBAL=/dev/null%c", PATH_DEFAULT, 0, 0, 0,
-                  0);
+    strbuf_format(out, "PATH=%s%cLANG=C.UTF-8%cGIT_CONFIG_NOSYSTEM=1%cGIT_CONFIG_GLOBAL=/dev/null%c", PATH_DEFAULT, 0,
+                  0, 0, 0);
     strbuf_format(out, "GIT_ATTR_NOSYSTEM=1%cGIT_TERMINAL_PROMPT=0%cHOME=/nonexistent%c", 0, 0, 0);
     strbuf_format(out, "GIT_DIR=%s/.git%cGIT_WORK_TREE=%s%c", project_dir, 0, project_dir, 0);
     for (size_t i = 0; i < COUNT_OF(safe_configs); i++)
@@ -266,9 +267,12 @@ const char *git_explain(const char *last_words)
         { "error: 403", "the job's token may not read the repository" },
         { "error: 404", "the repository was not found, or the job's token may not see it" },
         { "not found", "the repository was not found, or the job's token may not see it" },
-        { "couldn't find remote ref", "the ref is not in the repository any more (deleted, or rewritten by a force push)" },
-        { "reference is not a tree", "the commit is not among the fetched history: the branch was rewritten, or the depth is too small" },
-        { "unable to read tree", "the commit is not among the fetched history: the branch was rewritten, or the depth is too small" },
+        { "couldn't find remote ref",
+          "the ref is not in the repository any more (deleted, or rewritten by a force push)" },
+        { "reference is not a tree",
+          "the commit is not among the fetched history: the branch was rewritten, or the depth is too small" },
+        { "unable to read tree",
+          "the commit is not among the fetched history: the branch was rewritten, or the depth is too small" },
         { "not our ref", "the commit is not in the repository any more" },
         { "Could not resolve host", "the repository's host name is not known inside the pod" },
         { "Could not resolve proxy", "the proxy's host name is not known inside the pod" },

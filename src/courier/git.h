@@ -1,5 +1,6 @@
-/* How courier calls git: environment, arguments, and what its words mean. Credentials travel in the environment of the child
- * only, scoped to the server; nothing that a repository says makes git run a program (docs/design.md section 1). */
+/* How courier calls git: environment, arguments, and what its words mean. Credentials travel in the environment of the
+ * child only, scoped to the server; nothing that a repository says makes git run a program (docs/design.md section 1).
+ */
 #ifndef COURIER_GIT_H
 #define COURIER_GIT_H
 

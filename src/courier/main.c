@@ -287,7 +287,8 @@ static int courier_run(const char *root)
         loop_run(courier.loop);
     courier_clear(&courier);
 #ifdef __SANITIZE_ADDRESS__
-    prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* the leak checker looks at the process from outside; nothing is left to hide */
+    prctl(PR_SET_DUMPABLE, 1, 0, 0,
+          0); /* the leak checker looks at the process from outside; nothing is left to hide */
 #endif
     return 0;
 }
@@ -303,31 +304,49 @@ static int wait_ready(const char *root)
     return ready < 0 ? 1 : 0;
 }
 
+static int version_print(void)
+{
+    printf("dataops-courier %s (%s)\n", DATAOPS_VERSION, DATAOPS_REVISION);
+    return 0;
+}
+
+static int usage_print(void)
+{
+    fputs(usage, stdout);
+    return 0;
+}
+
+/* What a single word makes of the program. */
+static const struct {
+    const char *word;
+    int (*run)(void);
+} modes[] = {
+    { "--pack", pack_main },
+    { "--unpack", unpack_main },
+    { "--version", version_print },
+    { "--help", usage_print },
+};
+
+static int mode_run(char **words, int count, const char *root)
+{
+    if (count == 0)
+        return courier_run(root);
+    if (count == 1 && strcmp(words[0], "--wait-ready") == 0)
+        return wait_ready(root);
+    if (count == 3 && strcmp(words[0], "--tidy") == 0)
+        return sources_tidy(words[1], words[2]);
+    for (size_t i = 0; count == 1 && i < COUNT_OF(modes); i++)
+        if (strcmp(words[0], modes[i].word) == 0)
+            return modes[i].run();
+    fputs(usage, stderr);
+    return 2;
+}
+
 int main(int argc, char **argv)
 {
-    const char *root = NULL;
-    int at = 1;
+    const bool has_root = argc > 2 && strcmp(argv[1], "--root") == 0;
+    const int first = has_root ? 3 : 1;
     setlocale(LC_CTYPE, "C.UTF-8"); /* file names in archives are UTF-8 */
     log_setup(LOG_INFO, LOG_TEXT, false);
-    if (argc > at + 1 && strcmp(argv[at], "--root") == 0) {
-        root = argv[at + 1];
-        at += 2;
-    }
-    if (argc == at)
-        return courier_run(root);
-    if (argc == at + 1 && strcmp(argv[at], "--wait-ready") == 0)
-        return wait_ready(root);
-    if (argc == at + 1 && strcmp(argv[at], "--pack") == 0)
-        return pack_main();
-    if (argc == at + 1 && strcmp(argv[at], "--unpack") == 0)
-        return unpack_main();
-    if (argc == at + 3 && strcmp(argv[at], "--tidy") == 0)
-        return sources_tidy(argv[at + 1], argv[at + 2]);
-    if (argc == at + 1 && strcmp(argv[at], "--version") == 0) {
-        printf("dataops-courier %s (%s)\n", DATAOPS_VERSION, DATAOPS_REVISION);
-        return 0;
-    }
-    const bool asked = argc == at + 1 && strcmp(argv[at], "--help") == 0;
-    fputs(usage, asked ? stdout : stderr);
-    return asked ? 0 : 2;
+    return mode_run(argv + first, argc > first ? argc - first : 0, has_root ? argv[2] : NULL);
 }

@@ -1,5 +1,5 @@
-/* The stage get_sources as a whole: wait for build, hooks, fetch, checkout, file variables. The fetch runs before build is
- * there when it may (sources.h). Hooks are the job's own words and run in build, like its scripts. */
+/* The stage get_sources as a whole: wait for build, hooks, fetch, checkout, file variables. The fetch runs before build
+ * is there when it may (sources.h). Hooks are the job's own words and run in build, like its scripts. */
 #ifndef COURIER_OBTAIN_H
 #define COURIER_OBTAIN_H
 

@@ -1,4 +1,5 @@
-/* The channel into the running pod: the annotation dataops-runner/order as a downward API file (docs/design.md section 1). */
+/* The channel into the running pod: the annotation dataops-runner/order as a downward API file (docs/design.md section
+ * 1). */
 #ifndef COURIER_ORDER_H
 #define COURIER_ORDER_H
 
@@ -14,8 +15,8 @@ typedef void order_given(void *owner, enum order order);
 
 /* The order that a file's content is; anything unknown is none. Pure. */
 enum order order_parse(const char *bytes, size_t length);
-/* Watches the folder and calls given when the order changes to another one; an order that stands already is given in the
- * next turn. NULL when there is no such folder (error says so). */
+/* Watches the folder and calls given when the order changes to another one; an order that stands already is given in
+ * the next turn. NULL when there is no such folder (error says so). */
 struct order_watch *order_watch_start(struct loop *loop, const char *folder, order_given *given, void *owner,
                                       struct error *error);
 /* NULL is fine. */

@@ -11,14 +11,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LIMIT_DEFAULT    (4u * MIB)
-#define BATCH_WAIT_MS    20u            /* a lone line goes out after this */
-#define THRIFTY_WAIT_MS  1000u          /* the same once the node's file has grown */
-#define THRIFTY_FROM     (2u * MIB)     /* bytes of the node's file from which on records wait to be full */
-#define HEARTBEAT_MS     30000u
-#define QUEUE_FULL       (1024u * KIB)  /* records that wait for stdout */
-#define QUEUE_ROOM       (256u * KIB)
-#define BOLD_YELLOW      "\033[33;1m"
+#define LIMIT_DEFAULT   (4u * MIB)
+#define BATCH_WAIT_MS   20u        /* a lone line goes out after this */
+#define THRIFTY_WAIT_MS 1000u      /* the same once the node's file has grown */
+#define THRIFTY_FROM    (2u * MIB) /* bytes of the node's file from which on records wait to be full */
+#define HEARTBEAT_MS    30000u
+#define QUEUE_FULL      (1024u * KIB) /* records that wait for stdout */
+#define QUEUE_ROOM      (256u * KIB)
+#define BOLD_YELLOW     "\033[33;1m"
 
 enum stream { STREAM_OWN, STREAM_SCRIPT, STREAMS };
 
@@ -32,9 +32,9 @@ struct output {
     uint64_t limit_bytes, stored_bytes;
     bool over_limit;
     struct record_writer writer;
-    struct strbuf queue;         /* records that stdout did not take yet */
-    bool broken;                 /* stdout is gone: records are thrown away */
-    bool was_full;               /* somebody waits for room() */
+    struct strbuf queue; /* records that stdout did not take yet */
+    bool broken;         /* stdout is gone: records are thrown away */
+    bool was_full;       /* somebody waits for room() */
     struct watch *writable;
     struct timer *batch, *heartbeat, *ending;
     void (*room)(void *owner);
@@ -139,7 +139,8 @@ static void output_record(struct output *output, const char *bytes, size_t lengt
     }
     if (record_pending(&output->writer) > 0 && !output->batch)
         loop_after(output->loop, &output->batch,
-                   output->writer.file_bytes > THRIFTY_FROM ? THRIFTY_WAIT_MS : BATCH_WAIT_MS, output_batch_due, output);
+                   output->writer.file_bytes > THRIFTY_FROM ? THRIFTY_WAIT_MS : BATCH_WAIT_MS, output_batch_due,
+                   output);
 }
 
 /* --- the output limit --- */

@@ -1,5 +1,5 @@
-/* The job log on its way out: mask, line times, output limit, records, stdout (docs/design.md section 2). The only writer
- * of courier's stdout. Nothing reaches a node's disk unmasked. */
+/* The job log on its way out: mask, line times, output limit, records, stdout (docs/design.md section 2). The only
+ * writer of courier's stdout. Nothing reaches a node's disk unmasked. */
 #ifndef COURIER_OUTPUT_H
 #define COURIER_OUTPUT_H
 
@@ -17,10 +17,10 @@ struct output;
 enum tone { TONE_BARE, TONE_PLAIN, TONE_NOTICE, TONE_WARNING, TONE_ERROR };
 
 struct output_settings {
-    struct mask *mask;          /* the output keeps and frees it; NULL: nothing is masked */
-    uint64_t limit_bytes;       /* of masked, stamped output; 0: 4 MiB */
-    bool line_times;            /* FF_TIMESTAMPS */
-    bool sections;              /* features.trace_sections */
+    struct mask *mask;    /* the output keeps and frees it; NULL: nothing is masked */
+    uint64_t limit_bytes; /* of masked, stamped output; 0: 4 MiB */
+    bool line_times;      /* FF_TIMESTAMPS */
+    bool sections;        /* features.trace_sections */
 };
 
 /* Gives an output that writes records to fd, which stays the caller's (made non-blocking until output_free). Until

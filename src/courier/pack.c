@@ -18,7 +18,7 @@
 #define WARNINGS_MOST 20           /* of one kind, then only counted */
 
 struct pack {
-    const char *folder;        /* the project folder's path */
+    const char *folder; /* the project folder's path */
     struct selection selection;
     enum archive_format format;
     enum archive_level level;
@@ -110,8 +110,8 @@ static void pattern_add(struct pack *pack, const char *pattern)
     if (found > 0)
         tell("%s: found %zu matching artifact files and directories", shown, found);
     else
-        tell_warning("%s: no matching files. Ensure that the artifact path is relative to the working directory (%s)", shown,
-                     pack->folder);
+        tell_warning("%s: no matching files. Ensure that the artifact path is relative to the working directory (%s)",
+                     shown, pack->folder);
 }
 
 static const char **texts_of(const struct cJSON *request, const char *name, size_t *count)

@@ -16,13 +16,15 @@ struct plan;
 
 /* Gives the path of this program; mem_free. */
 char *ready_own_path(struct error *error);
-/* Copies dataops-step from beside the program to /.dataops/step, mode 0555, by rename: it is there whole or not at all. */
+/* Copies dataops-step from beside the program to /.dataops/step, mode 0555, by rename: it is there whole or not at all.
+ */
 int ready_install_step(const struct paths *paths, const char *own_path, struct error *error) MUST_CHECK;
 /* The hook: waits until step is there. 0, or -1 after most_ms. */
 int ready_wait(const struct paths *paths, uint64_t most_ms);
 /* The plan's file is there; the kubelet shows it whole. */
 bool ready_has_plan(const struct paths *paths);
-/* Gives the plan (plan_free) from its file; BLAME_INPUT when it is no plan. The file's bytes are overwritten in memory. */
+/* Gives the plan (plan_free) from its file; BLAME_INPUT when it is no plan. The file's bytes are overwritten in memory.
+ */
 struct plan *ready_plan(const struct paths *paths, struct error *error);
 
 #endif

@@ -11,9 +11,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define START_LIMIT_MS   30000u       /* step answers RUN within this */
-#define HELD_LIMIT_MS    1000u        /* after the exit, for the output's end */
-#define READ_PIECE       (64u * KIB)
+#define START_LIMIT_MS 30000u /* step answers RUN within this */
+#define HELD_LIMIT_MS  1000u  /* after the exit, for the output's end */
+#define READ_PIECE     (64u * KIB)
 
 enum run_state { RUN_NONE, RUN_ASKED, RUN_STARTED, RUN_EXITED };
 
@@ -180,8 +180,8 @@ static void relay_handle(struct relay *relay, const union relay_packet *packet, 
     case STEP_FAILED:
         if (packet->failed.run != relay->run || relay->state != RUN_ASKED)
             break;
-        relay->end = (struct relay_end){ .how = RELAY_REFUSED,
-                                         .why = call_words(packet->failed.call, packet->failed.error) };
+        relay->end =
+            (struct relay_end){ .how = RELAY_REFUSED, .why = call_words(packet->failed.call, packet->failed.error) };
         relay_finish(relay);
         return;
     case STEP_EXITED:
@@ -242,8 +242,9 @@ static void peer_ready(void *owner, unsigned ready UNUSED)
         char bytes[CMSG_SPACE(4 * sizeof(int))];
     } control;
     struct iovec part = { .iov_base = &packet, .iov_len = sizeof packet };
-    struct msghdr raw = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes,
-                          .msg_controllen = sizeof control.bytes };
+    struct msghdr raw = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes
+    };
     const ssize_t size = recvmsg(relay->peer, &raw, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     if (size < 0 && (errno == EAGAIN || errno == EINTR))
         return;

@@ -1,6 +1,6 @@
-/* Courier's end of the socket to step (step/protocol.h): waits for the one connection, has scripts run, reads their pipe to
- * its end, or one second past the exit when a process left behind still holds it. What comes from step is checked, and
- * can falsify only the job's own result. */
+/* Courier's end of the socket to step (step/protocol.h): waits for the one connection, has scripts run, reads their
+ * pipe to its end, or one second past the exit when a process left behind still holds it. What comes from step is
+ * checked, and can falsify only the job's own result. */
 #ifndef COURIER_RELAY_H
 #define COURIER_RELAY_H
 
@@ -14,9 +14,9 @@ struct loop;
 struct relay;
 
 enum relay_how {
-    RELAY_EXITED,   /* status is a wait status */
-    RELAY_REFUSED,  /* step could not start it: why says so in words */
-    RELAY_LOST,     /* step went away meanwhile */
+    RELAY_EXITED,  /* status is a wait status */
+    RELAY_REFUSED, /* step could not start it: why says so in words */
+    RELAY_LOST,    /* step went away meanwhile */
 };
 struct relay_end {
     enum relay_how how;
@@ -37,7 +37,8 @@ struct relay_events {
     void (*lost)(void *owner, const char *why);
 };
 
-/* Listens on socket_path (mode 0666; an old file is removed). Keeps events and owner. NULL and an error when it cannot. */
+/* Listens on socket_path (mode 0666; an old file is removed). Keeps events and owner. NULL and an error when it cannot.
+ */
 struct relay *relay_new(struct loop *loop, const char *socket_path, const struct relay_events *events, void *owner,
                         struct error *error);
 void relay_free(struct relay *relay);

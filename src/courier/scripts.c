@@ -44,8 +44,9 @@ static void relay_ended(void *owner, const struct relay_end *end)
     struct script_end told = { .oom = end->oom, .why = end->why };
     output_settle(output);
     if (end->held_open)
-        output_say(output, TONE_WARNING, "A background process still holds the script's output; it is not waited for, and what "
-                                         "it prints from now on is not shown.");
+        output_say(output, TONE_WARNING,
+                   "A background process still holds the script's output; it is not waited for, and what "
+                   "it prints from now on is not shown.");
     if (end->how == RELAY_REFUSED)
         told.how = SCRIPT_REFUSED;
     else if (end->how == RELAY_LOST)
@@ -179,7 +180,8 @@ void scripts_bye(struct scripts *scripts)
     relay_bye(scripts->context->relay);
 }
 
-struct scripts *scripts_new(struct context *context, const struct scripts_events *events, void *owner, struct error *error)
+struct scripts *scripts_new(struct context *context, const struct scripts_events *events, void *owner,
+                            struct error *error)
 {
     struct scripts *scripts = mem_new(sizeof *scripts);
     *scripts = (struct scripts){ .context = context, .events = events, .owner = owner };

@@ -1,5 +1,5 @@
-/* The job's scripts, run in build by step: order block, time limit, output into the trace, the end in one answer. Owns the
- * relay. */
+/* The job's scripts, run in build by step: order block, time limit, output into the trace, the end in one answer. Owns
+ * the relay. */
 #ifndef COURIER_SCRIPTS_H
 #define COURIER_SCRIPTS_H
 
@@ -14,10 +14,10 @@ struct scripts;
 
 struct script_wish {
     const struct job_step *step;
-    const char *folder;      /* working folder */
-    const char *status;      /* CI_JOB_STATUS */
+    const char *folder; /* working folder */
+    const char *status; /* CI_JOB_STATUS */
     bool is_after;
-    uint64_t limit_ms;       /* 0: none */
+    uint64_t limit_ms; /* 0: none */
 };
 
 enum script_how {
@@ -30,17 +30,18 @@ struct script_end {
     enum script_how how;
     int code;
     bool oom;
-    const char *why;  /* borrowed until return */
+    const char *why; /* borrowed until return */
 };
 typedef void script_done(void *owner, const struct script_end *end);
 
 struct scripts_events {
-    void (*connected)(void *owner); /* the context knows the job's user now */
+    void (*connected)(void *owner);             /* the context knows the job's user now */
     void (*lost)(void *owner, const char *why); /* the build container went away while no script ran; once */
 };
 
 /* Listens for step. Fills context->uid and the like when it connects. Keeps events and owner; borrows context. */
-struct scripts *scripts_new(struct context *context, const struct scripts_events *events, void *owner, struct error *error);
+struct scripts *scripts_new(struct context *context, const struct scripts_events *events, void *owner,
+                            struct error *error);
 void scripts_free(struct scripts *scripts);
 bool scripts_are_possible(const struct scripts *scripts);
 bool scripts_is_running(const struct scripts *scripts);

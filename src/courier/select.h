@@ -1,5 +1,5 @@
-/* Which files an artifact holds (runner-api: section 7.2): globbing below a folder that may be hostile. Nothing outside the
- * folder is seen; symlinks are entries, never followed while walking. */
+/* Which files an artifact holds (runner-api: section 7.2): globbing below a folder that may be hostile. Nothing outside
+ * the folder is seen; symlinks are entries, never followed while walking. */
 #ifndef COURIER_SELECT_H
 #define COURIER_SELECT_H
 
@@ -11,15 +11,16 @@
 #define SELECTION_MOST 2000000u /* entries */
 
 struct selection {
-    int folder;                   /* borrowed descriptor of the project folder */
-    const char *const *excludes;  /* patterns, borrowed */
+    int folder;                  /* borrowed descriptor of the project folder */
+    const char *const *excludes; /* patterns, borrowed */
     size_t exclude_count;
-    struct strmap names;          /* chosen paths, relative, without trailing slash */
-    bool too_many;                /* SELECTION_MOST was reached, the rest is missing */
-    bool escaped;                 /* a path led out of the folder through a symlink and was not followed; the caller resets it */
+    struct strmap names; /* chosen paths, relative, without trailing slash */
+    bool too_many;       /* SELECTION_MOST was reached, the rest is missing */
+    bool escaped;        /* a path led out of the folder through a symlink and was not followed; the caller resets it */
 };
 
-/* The pattern or path as one relative to folder: cleaned of ".", "//" and a trailing slash. -1 when it leads out of the folder
+/* The pattern or path as one relative to folder: cleaned of ".", "//" and a trailing slash. -1 when it leads out of the
+ * folder
  * (".." at its start, or an absolute path elsewhere). "" is the folder itself. Pure. */
 int select_clean(const char *folder, const char *pattern, struct strbuf *out) MUST_CHECK;
 /* Adds what a cleaned pattern matches, folders with all they hold; gives the number of new and old matches. */

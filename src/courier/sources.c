@@ -14,14 +14,26 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define TAIL_MOST        4096
-#define GIT_FAILED       1     /* exit code of the job, as the stock runner's stage shell has it */
-#define AGAIN_FIRST_MS   5000
-#define AGAIN_MOST_MS    300000
+#define TAIL_MOST      4096
+#define GIT_FAILED     1 /* exit code of the job, as the stock runner's stage shell has it */
+#define AGAIN_FIRST_MS 5000
+#define AGAIN_MOST_MS  300000
 
 /* What is done, in this order; each step is a child or is done at once. */
-enum step { STEP_FOLDER, STEP_TIDY, STEP_INIT, STEP_REMOTE, STEP_FETCH, STEP_FETCHED, STEP_GIVE, STEP_CHECKOUT, STEP_CLEAN,
-            STEP_LFS_LOOK, STEP_LFS, STEP_OVER };
+enum step {
+    STEP_FOLDER,
+    STEP_TIDY,
+    STEP_INIT,
+    STEP_REMOTE,
+    STEP_FETCH,
+    STEP_FETCHED,
+    STEP_GIVE,
+    STEP_CHECKOUT,
+    STEP_CLEAN,
+    STEP_LFS_LOOK,
+    STEP_LFS,
+    STEP_OVER
+};
 
 struct sources {
     struct context *context;
@@ -31,10 +43,10 @@ struct sources {
     struct backoff backoff;
     enum step at, goal;
     unsigned attempts_left;
-    bool as_job;         /* git runs as the job's user; not so in an early fetch, even when that user is known meanwhile */
-    bool tried;          /* an attempt was begun before */
-    bool kept;           /* there is a repository from an earlier job */
-    struct strbuf tail;  /* git's last words */
+    bool as_job; /* git runs as the job's user; not so in an early fetch, even when that user is known meanwhile */
+    bool tried;  /* an attempt was begun before */
+    bool kept;   /* there is a repository from an earlier job */
+    struct strbuf tail; /* git's last words */
     stage_done *done;
     void *owner;
     struct error error;
@@ -147,7 +159,8 @@ static void git_run(struct sources *sources, const struct words *words)
 static struct folder_owner folder_owner(const struct sources *sources)
 {
     const struct context *context = sources->context;
-    return (struct folder_owner){ .give = context->is_root && sources->as_job, .uid = context->uid, .gid = context->gid };
+    return (
+        struct folder_owner){ .give = context->is_root && sources->as_job, .uid = context->uid, .gid = context->gid };
 }
 
 static bool is_git(const struct plan *plan)
@@ -307,7 +320,8 @@ static bool has_lfs(void)
 
 static void step_lfs_look(struct sources *sources)
 {
-    static const char *const look[] = { "git", "grep", "-q", "--cached", "-F", "filter=lfs", "--", ":(glob)**/.gitattributes",
+    static const char *const look[] = { "git", "grep",       "-q", "--cached",
+                                        "-F",  "filter=lfs", "--", ":(glob)**/.gitattributes",
                                         NULL };
     if (sources->context->plan->lfs && has_lfs()) {
         git_run_list(sources, look);

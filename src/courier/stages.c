@@ -14,10 +14,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define KILL_WAIT_MS     2000u   /* for the last output of a script that was killed */
-#define POD_GRACE_MS     30000u  /* terminationGracePeriodSeconds of the pod */
-#define GRACE_RESERVE_MS 3000u   /* of it, for the end of the log */
-#define GRACE_SCRIPT_MS  5000u   /* of it, for the script between TERM and KILL */
+#define KILL_WAIT_MS     2000u  /* for the last output of a script that was killed */
+#define POD_GRACE_MS     30000u /* terminationGracePeriodSeconds of the pod */
+#define GRACE_RESERVE_MS 3000u  /* of it, for the end of the log */
+#define GRACE_SCRIPT_MS  5000u  /* of it, for the script between TERM and KILL */
 #define MEMORY_KEY       "memory_limit in [runners.kubernetes]"
 
 enum stage { STAGE_NONE, STAGE_SOURCES, STAGE_DOWNLOAD, STAGE_SCRIPT, STAGE_AFTER, STAGE_UPLOAD, STAGE_END };
@@ -30,11 +30,11 @@ struct stages {
     struct artifacts *artifacts;
     struct result result;
     enum stage at;
-    size_t step;                 /* index of the running step of the plan */
-    bool failed;                 /* result says how */
+    size_t step; /* index of the running step of the plan */
+    bool failed; /* result says how */
     bool script_began, canceled, interrupted, build_lost;
-    bool ending;                 /* no further stage begins */
-    char section[64];            /* open section, or "" */
+    bool ending;      /* no further stage begins */
+    char section[64]; /* open section, or "" */
     uint64_t started_ms, stage_ms, script_ms, terminated_ms;
     struct timer *job_limit, *grace, *grace_script, *last_output;
     stages_over *over;
@@ -47,8 +47,8 @@ static void step_next(struct stages *stages);
 /* --- the verdict --- */
 
 /* The first failure is the job's. */
-static void PRINTF_LIKE(5, 6) verdict(struct stages *stages, enum outcome outcome, enum reason reason, int code,
-                                      const char *format, ...)
+static void PRINTF_LIKE(5, 6)
+    verdict(struct stages *stages, enum outcome outcome, enum reason reason, int code, const char *format, ...)
 {
     va_list arguments;
     if (stages->failed)
@@ -123,8 +123,8 @@ static void last_line(struct stages *stages)
     }
     if (stages->result.outcome == OUTCOME_CANCELED)
         output_say(output, TONE_WARNING, "script canceled externally (UI, API)");
-    output_say(output, TONE_ERROR, "Job failed%s: %s", stages->result.reason == REASON_SYSTEM ? " (system failure)" : "",
-               stages->result.message);
+    output_say(output, TONE_ERROR, "Job failed%s: %s",
+               stages->result.reason == REASON_SYSTEM ? " (system failure)" : "", stages->result.message);
 }
 
 static void stages_finish(void *owner)
@@ -214,11 +214,13 @@ static void script_verdict(struct stages *stages, const struct script_end *end)
             verdict(stages, OUTCOME_FAILED, REASON_SCRIPT, end->code,
                     "command terminated with exit code %d (out of memory: raise " MEMORY_KEY ")", end->code);
         else if (end->code != 0)
-            verdict(stages, OUTCOME_FAILED, REASON_SCRIPT, end->code, "command terminated with exit code %d", end->code);
+            verdict(stages, OUTCOME_FAILED, REASON_SCRIPT, end->code, "command terminated with exit code %d",
+                    end->code);
         break;
     case SCRIPT_TIMED_OUT:
         output_say(stages->context->output, TONE_WARNING,
-                   "%s could not run to completion because the timeout was exceeded (RUNNER_SCRIPT_TIMEOUT)", stages->section);
+                   "%s could not run to completion because the timeout was exceeded (RUNNER_SCRIPT_TIMEOUT)",
+                   stages->section);
         verdict_timeout(stages);
         break;
     case SCRIPT_REFUSED:
@@ -278,10 +280,9 @@ static void step_next(struct stages *stages)
     OWNED_TEXT char *name = mem_format("step_%.40s", step->name);
     OWNED_TEXT char *title = mem_format("Executing \"%s\" stage of the job script", name);
     section_open(stages, name, title);
-    const struct script_wish wish = { .step = step,
-                                      .folder = plan->project_dir,
-                                      .status = "running",
-                                      .limit_ms = script_time_left(stages) };
+    const struct script_wish wish = {
+        .step = step, .folder = plan->project_dir, .status = "running", .limit_ms = script_time_left(stages)
+    };
     stages->script_began = true;
     scripts_run(stages->scripts, &wish, script_over, stages);
 }
@@ -305,18 +306,21 @@ static void after_over(void *owner, const struct script_end *end)
         return;
     }
     if (end->how == SCRIPT_TIMED_OUT)
-        output_say(output, TONE_WARNING, "after_script could not run to completion because the timeout was exceeded "
-                                         "(RUNNER_AFTER_SCRIPT_TIMEOUT)");
+        output_say(output, TONE_WARNING,
+                   "after_script could not run to completion because the timeout was exceeded "
+                   "(RUNNER_AFTER_SCRIPT_TIMEOUT)");
     else if (end->how == SCRIPT_LOST || end->how == SCRIPT_REFUSED)
-        output_say(output, TONE_WARNING, "after_script could not run: %s", end->why ? end->why : "the build container ended");
+        output_say(output, TONE_WARNING, "after_script could not run: %s",
+                   end->why ? end->why : "the build container ended");
     stages->build_lost = stages->build_lost || end->how == SCRIPT_LOST;
     if (end->how == SCRIPT_EXITED && end->code == 0) {
         /* nothing to say */
     } else if (!stages->context->plan->after_script_ignore_errors) {
-        verdict(stages, OUTCOME_FAILED, REASON_SCRIPT, end->code ? end->code : 1, "command terminated with exit code %d",
-                end->code ? end->code : 1);
+        verdict(stages, OUTCOME_FAILED, REASON_SCRIPT, end->code ? end->code : 1,
+                "command terminated with exit code %d", end->code ? end->code : 1);
     } else if (end->how == SCRIPT_EXITED) {
-        output_say(output, TONE_WARNING, "after_script failed, but job will continue unaffected: exit code %d", end->code);
+        output_say(output, TONE_WARNING, "after_script failed, but job will continue unaffected: exit code %d",
+                   end->code);
     }
     stages->result.phases.after_s = stage_seconds(stages);
     stages_advance(stages);
@@ -398,8 +402,8 @@ static const struct {
     bool (*wanted)(const struct stages *stages);
     void (*begin)(struct stages *stages);
 } rules[STAGE_END] = {
-    [STAGE_SOURCES] = { sources_wanted, sources_begin },   [STAGE_DOWNLOAD] = { download_wanted, download_begin },
-    [STAGE_SCRIPT] = { script_wanted, script_begin },      [STAGE_AFTER] = { after_wanted, after_begin },
+    [STAGE_SOURCES] = { sources_wanted, sources_begin }, [STAGE_DOWNLOAD] = { download_wanted, download_begin },
+    [STAGE_SCRIPT] = { script_wanted, script_begin },    [STAGE_AFTER] = { after_wanted, after_begin },
     [STAGE_UPLOAD] = { upload_wanted, upload_begin },
 };
 
@@ -483,8 +487,9 @@ void stages_terminated(struct stages *stages)
     if (!scripts_have_run(stages->scripts))
         verdict(stages, OUTCOME_NEVER_BEGAN, REASON_SYSTEM, 0, "the pod was deleted before the script began");
     else if (stages->at <= STAGE_SCRIPT)
-        verdict(stages, OUTCOME_INTERRUPTED, REASON_INTERRUPTED, 0, "the pod was deleted while the job ran (node drained, "
-                                                                    "preempted or removed)");
+        verdict(stages, OUTCOME_INTERRUPTED, REASON_INTERRUPTED, 0,
+                "the pod was deleted while the job ran (node drained, "
+                "preempted or removed)");
     if (stages->at < STAGE_SCRIPT) {
         stages_end_now(stages);
         return;
@@ -502,8 +507,8 @@ static void head_print(struct stages *stages)
 {
     struct output *output = stages->context->output;
     const struct plan *plan = stages->context->plan;
-    output_say(output, TONE_PLAIN, "Running with dataops-runner %s (%s)", plan->version ? plan->version : DATAOPS_VERSION,
-               plan->revision ? plan->revision : DATAOPS_REVISION);
+    output_say(output, TONE_PLAIN, "Running with dataops-runner %s (%s)",
+               plan->version ? plan->version : DATAOPS_VERSION, plan->revision ? plan->revision : DATAOPS_REVISION);
     output_say(output, TONE_PLAIN, "  on %s %s, system ID: %s", plan->runner_name ? plan->runner_name : "",
                plan->short_token ? plan->short_token : "", plan->system_id ? plan->system_id : "");
     section_open(stages, "prepare_executor", "Preparing the \"kubernetes\" executor");
@@ -525,10 +530,13 @@ void stages_begin(struct stages *stages)
     stages_advance(stages);
 }
 
-struct stages *stages_new(struct context *context, struct scripts *scripts, uint64_t started_ms, stages_over *over, void *owner)
+struct stages *stages_new(struct context *context, struct scripts *scripts, uint64_t started_ms, stages_over *over,
+                          void *owner)
 {
     struct stages *stages = mem_new(sizeof *stages);
-    *stages = (struct stages){ .context = context, .scripts = scripts, .started_ms = started_ms, .over = over, .owner = owner };
+    *stages = (struct stages){
+        .context = context, .scripts = scripts, .started_ms = started_ms, .over = over, .owner = owner
+    };
     stages->stage_ms = started_ms;
     return stages;
 }

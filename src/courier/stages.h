@@ -16,7 +16,8 @@ struct stages;
 typedef void stages_over(void *owner, const struct result *result);
 
 /* Gives the job (stages_free). Borrows context and scripts. started_ms: when courier began, on the loop's clock. */
-struct stages *stages_new(struct context *context, struct scripts *scripts, uint64_t started_ms, stages_over *over, void *owner);
+struct stages *stages_new(struct context *context, struct scripts *scripts, uint64_t started_ms, stages_over *over,
+                          void *owner);
 void stages_free(struct stages *stages);
 /* Prints the trace's head and begins the first stage. */
 void stages_begin(struct stages *stages);

@@ -16,8 +16,19 @@
 
 /* What steers git or blocks it; everything else of a repository is data that git checks itself. */
 static const char *const steering[] = {
-    "config", "config.worktree", "config.lock", "hooks", "commondir", "index.lock", "shallow.lock", "HEAD.lock",
-    "packed-refs.lock", "info/attributes", "info/grafts", "info/sparse-checkout", "objects/info/alternates",
+    "config",
+    "config.worktree",
+    "config.lock",
+    "hooks",
+    "commondir",
+    "index.lock",
+    "shallow.lock",
+    "HEAD.lock",
+    "packed-refs.lock",
+    "info/attributes",
+    "info/grafts",
+    "info/sparse-checkout",
+    "objects/info/alternates",
     "objects/info/http-alternates",
 };
 
@@ -36,7 +47,8 @@ static int locks_remove(int folder, unsigned depth)
             continue;
         if (length > 5 && strcmp(name + length - 5, ".lock") == 0)
             unlinkat(dirfd(stream), name, 0);
-        const int next = depth < DEPTH_MOST ? openat(dirfd(stream), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+        const int next =
+            depth < DEPTH_MOST ? openat(dirfd(stream), name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
         if (next >= 0)
             locks_remove(next, depth + 1);
     }

@@ -35,8 +35,8 @@ void transfer_tls(const struct context *context, struct http_tls *tls)
     };
 }
 
-struct child *transfer_child(const struct context *context, const char *mode, struct cJSON *request, int fd, char **input,
-                             const struct child_events *events, void *owner, struct error *error)
+struct child *transfer_child(const struct context *context, const char *mode, struct cJSON *request, int fd,
+                             char **input, const struct child_events *events, void *owner, struct error *error)
 {
     static const char *const environment[] = { PATH_DEFAULT, "LANG=C.UTF-8", NULL };
     const char *const words[] = { context->program, mode, NULL };
@@ -86,12 +86,28 @@ void transfer_status_words(int status, struct strbuf *out)
         int status;
         const char *words;
     } known[] = {
-        { 200, "OK" }, { 201, "Created" }, { 202, "Accepted" }, { 204, "No Content" }, { 301, "Moved Permanently" },
-        { 302, "Found" }, { 307, "Temporary Redirect" }, { 308, "Permanent Redirect" }, { 400, "Bad Request" },
-        { 401, "Unauthorized" }, { 403, "Forbidden" }, { 404, "Not Found" }, { 405, "Method Not Allowed" },
-        { 408, "Request Timeout" }, { 409, "Conflict" }, { 413, "Request Entity Too Large" }, { 422, "Unprocessable Entity" },
-        { 429, "Too Many Requests" }, { 500, "Internal Server Error" }, { 502, "Bad Gateway" },
-        { 503, "Service Unavailable" }, { 504, "Gateway Timeout" },
+        { 200, "OK" },
+        { 201, "Created" },
+        { 202, "Accepted" },
+        { 204, "No Content" },
+        { 301, "Moved Permanently" },
+        { 302, "Found" },
+        { 307, "Temporary Redirect" },
+        { 308, "Permanent Redirect" },
+        { 400, "Bad Request" },
+        { 401, "Unauthorized" },
+        { 403, "Forbidden" },
+        { 404, "Not Found" },
+        { 405, "Method Not Allowed" },
+        { 408, "Request Timeout" },
+        { 409, "Conflict" },
+        { 413, "Request Entity Too Large" },
+        { 422, "Unprocessable Entity" },
+        { 429, "Too Many Requests" },
+        { 500, "Internal Server Error" },
+        { 502, "Bad Gateway" },
+        { 503, "Service Unavailable" },
+        { 504, "Gateway Timeout" },
     };
     if (status == 0) {
         strbuf_add_text(out, "no answer");

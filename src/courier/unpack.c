@@ -1,7 +1,7 @@
 #include "unprivileged.h"
 
 #include "archive_file.h"
-#include "entry_path.h"
+#include "courier/entry_path.h"
 #include "folders.h"
 #include "text/json.h"
 
@@ -174,7 +174,8 @@ static int hardlink_make(struct unpack *unpack, const char *target, int parent, 
     return made;
 }
 
-/* A symlink's target is kept as it is, absolute ones too: nothing of courier follows it, and in the job it means the same. */
+/* A symlink's target is kept as it is, absolute ones too: nothing of courier follows it, and in the job it means the
+ * same. */
 static void link_make(struct unpack *unpack, const struct later *later)
 {
     const char *name;
@@ -184,7 +185,8 @@ static void link_make(struct unpack *unpack, const struct later *later)
         return;
     }
     unlinkat(parent, name, 0);
-    if ((later->is_hardlink ? hardlink_make(unpack, later->link, parent, name) : symlinkat(later->link, parent, name)) < 0)
+    if ((later->is_hardlink ? hardlink_make(unpack, later->link, parent, name) : symlinkat(later->link, parent, name)) <
+        0)
         warn(unpack, later->path, "the link cannot be made, left out");
     else if (!later->is_hardlink && later->has_mtime)
         times_set(parent, name, later->mtime_s);

@@ -1,13 +1,13 @@
-/* The children that work on the build volume, which is hostile once the script began: this program again, as the job's user,
- * without capabilities and without the plan. They read a request (JSON) from stdin, print lines for the trace to stdout,
- * and have the archive as descriptor 3. */
+/* The children that work on the build volume, which is hostile once the script began: this program again, as the job's
+ * user, without capabilities and without the plan. They read a request (JSON) from stdin, print lines for the trace to
+ * stdout, and have the archive as descriptor 3. */
 #ifndef COURIER_UNPRIVILEGED_H
 #define COURIER_UNPRIVILEGED_H
 
 #include "base/mem.h"
 
 #define UNPRIVILEGED_ARCHIVE_FD 3
-#define UNPRIVILEGED_NOTHING    3  /* exit code of pack: no file matched, nothing was written */
+#define UNPRIVILEGED_NOTHING    3 /* exit code of pack: no file matched, nothing was written */
 
 struct cJSON;
 

@@ -10,7 +10,8 @@ static uid_t job_user(void)
 
 static void rule(struct web *web, const char *method, const char *path, int status, unsigned times)
 {
-    web->rules[web->rule_count++] = (struct web_rule){ .method = method, .path = path, .status = status, .times = times };
+    web->rules[web->rule_count++] =
+        (struct web_rule){ .method = method, .path = path, .status = status, .times = times };
 }
 
 /* A job that makes out/a.txt, out/sub/b.txt and a link, and a server that takes uploads. */
@@ -19,8 +20,10 @@ static void job_make(struct pod *pod, struct web *web)
     *web = (struct web){ .port = 0 };
     pod_init(pod);
     rule(web, "POST", "/api/v4/jobs/90210/artifacts", 201, 0);
-    plan_step_line(pod, "script", "mkdir -p out/sub out/tmp; echo alpha > out/a.txt; echo beta > out/sub/b.txt; chmod 600 out/sub/b.txt; "
-                                  "echo no > out/tmp/c.txt; ln -s a.txt out/link; echo r > report.xml; chmod 755 out/a.txt");
+    plan_step_line(
+        pod, "script",
+        "mkdir -p out/sub out/tmp; echo alpha > out/a.txt; echo beta > out/sub/b.txt; chmod 600 out/sub/b.txt; "
+        "echo no > out/tmp/c.txt; ln -s a.txt out/link; echo r > report.xml; chmod 755 out/a.txt");
 }
 
 /* Gives the content of the part named "file" of the N-th request's body, and its length; mem_free. */
@@ -89,9 +92,12 @@ static void an_archive_holds_the_tree_with_modes_and_links(void **state)
     assert_int_equal(pod.result.outcome, OUTCOME_SUCCESS);
     uploaded_store(&pod, &web, 1, "/got.zip");
     zip_has(&pod, "/got.zip",
-            "out/ 0o40755 \nout/a.txt 0o100755 alpha\nout/link 0o120777 a.txt\nout/sub/ 0o40755 \nout/sub/b.txt 0o100600 beta\n");
-    assert_int_equal(web_count(&web, "POST /api/v4/jobs/90210/artifacts?artifact_format=zip&artifact_type=archive&expire_in=1%20week "),
-                     1);
+            "out/ 0o40755 \nout/a.txt 0o100755 alpha\nout/link 0o120777 a.txt\nout/sub/ 0o40755 \nout/sub/b.txt "
+            "0o100600 beta\n");
+    assert_int_equal(
+        web_count(&web,
+                  "POST /api/v4/jobs/90210/artifacts?artifact_format=zip&artifact_type=archive&expire_in=1%20week "),
+        1);
     assert_int_equal(web_count(&web, "Job-Token: " TOKEN), 1);
     trace_has(&pod, "Uploading artifacts for successful job");
     trace_has(&pod, "\nout/: found 5 matching artifact files and directories\n");
@@ -114,8 +120,9 @@ static void globs_and_variables_choose_the_files(void **state)
     json_set_text(artifact, "name", "dir/build-$KIND");
     pod_run(&pod, job_user());
     uploaded_store(&pod, &web, 1, "/got.zip");
-    zip_has(&pod, "/got.zip",
-            "out/a.txt 0o100755 alpha\nout/sub/b.txt 0o100600 beta\nout/tmp/c.txt 0o100644 no\nreport.xml 0o100644 r\n");
+    zip_has(
+        &pod, "/got.zip",
+        "out/a.txt 0o100755 alpha\nout/sub/b.txt 0o100600 beta\nout/tmp/c.txt 0o100644 no\nreport.xml 0o100644 r\n");
     char *body = file_text(pod_path(&pod, "/web/body-1"));
     assert_non_null(strstr(body, "filename=\"build-txt.zip\""));
     mem_free(body);
@@ -143,8 +150,10 @@ static void reports_are_gzip_members_with_names_and_raw_is_the_file_itself(void 
     pod_run(&pod, job_user());
     uploaded_store(&pod, &web, 1, "/got.gz");
     uploaded_store(&pod, &web, 2, "/got.raw");
-    snprintf(command, sizeof command, "gzip -dc %s; basename $(gzip -lN %s | awk 'NR==2{print $4}'); od -An -tx1 -N4 %s; cat %s",
-             pod_path(&pod, "/got.gz"), pod_path(&pod, "/got.gz"), pod_path(&pod, "/got.gz"), pod_path(&pod, "/got.raw"));
+    snprintf(command, sizeof command,
+             "gzip -dc %s; basename $(gzip -lN %s | awk 'NR==2{print $4}'); od -An -tx1 -N4 %s; cat %s",
+             pod_path(&pod, "/got.gz"), pod_path(&pod, "/got.gz"), pod_path(&pod, "/got.gz"),
+             pod_path(&pod, "/got.raw"));
     shell_prints(command, "alpha\nr\na.txt\n 1f 8b 08 08\nalpha\n");
     assert_int_equal(web_count(&web, "artifact_format=gzip&artifact_type=junit"), 1);
     assert_int_equal(web_count(&web, "artifact_format=raw&artifact_type=sast"), 1);
@@ -231,10 +240,11 @@ static void a_busy_server_is_tried_six_times_a_full_one_once(void **state)
 static void zip_make(const struct pod *pod, const char *path, const char *entries)
 {
     char command[2048];
-    snprintf(command, sizeof command,
-             "python3 -c 'import zipfile,sys\nz=zipfile.ZipFile(sys.argv[1],\"w\")\n"
-             "def put(n,c,m):\n i=zipfile.ZipInfo(n); i.external_attr=m<<16; i.create_system=3; z.writestr(i,c)\n%s' %s",
-             entries, pod_path(pod, path));
+    snprintf(
+        command, sizeof command,
+        "python3 -c 'import zipfile,sys\nz=zipfile.ZipFile(sys.argv[1],\"w\")\n"
+        "def put(n,c,m):\n i=zipfile.ZipInfo(n); i.external_attr=m<<16; i.create_system=3; z.writestr(i,c)\n%s' %s",
+        entries, pod_path(pod, path));
     if (system(command) != 0)
         fail_msg("%s", command);
 }
@@ -256,9 +266,12 @@ static void a_dependency_is_unpacked_for_the_jobs_user(void **state)
     (void)state;
     pod_init(&pod);
     snprintf(zip, sizeof zip, "%s/dep.zip", pod.root);
-    zip_make(&pod, "/dep.zip", "put(\"data/\",\"\",0o40555)\nput(\"data/in/x.sh\",\"echo x\",0o100755)\nput(\"data/l\",\"in/x.sh\",0o120777)\nput(\"old\",\"new\",0o100600)");
-    web.rules[0] = (struct web_rule){ .method = "GET", .path = "/api/v4/jobs/90200/artifacts?direct_download=true", .status = 302,
-                                      .headers = location };
+    zip_make(&pod, "/dep.zip",
+             "put(\"data/\",\"\",0o40555)\nput(\"data/in/x.sh\",\"echo "
+             "x\",0o100755)\nput(\"data/l\",\"in/x.sh\",0o120777)\nput(\"old\",\"new\",0o100600)");
+    web.rules[0] = (struct web_rule){
+        .method = "GET", .path = "/api/v4/jobs/90200/artifacts?direct_download=true", .status = 302, .headers = location
+    };
     web.rules[1] = (struct web_rule){ .method = "GET", .path = "/storage", .status = 200, .body_file = zip };
     web.rule_count = 2;
     dependency(&pod);
@@ -285,11 +298,13 @@ static void an_archive_that_leads_out_of_the_folder_stays_inside(void **state)
     pod_init(&pod);
     snprintf(zip, sizeof zip, "%s/dep.zip", pod.root);
     snprintf(entries, sizeof entries,
-             "put(\"../escaped\",\"x\",0o100644)\nput(\"%s/escaped\",\"x\",0o100644)\nput(\"a/../../escaped\",\"x\",0o100644)\n"
+             "put(\"../escaped\",\"x\",0o100644)\nput(\"%s/escaped\",\"x\",0o100644)\nput(\"a/../../"
+             "escaped\",\"x\",0o100644)\n"
              "put(\"out\",\"%s\",0o120777)\nput(\"out/escaped\",\"x\",0o100644)\nput(\"good\",\"fine\",0o106755)",
              pod.root, pod.root);
     zip_make(&pod, "/dep.zip", entries);
-    web.rules[0] = (struct web_rule){ .method = "GET", .path = "/api/v4/jobs/90200/artifacts", .status = 200, .body_file = zip };
+    web.rules[0] =
+        (struct web_rule){ .method = "GET", .path = "/api/v4/jobs/90200/artifacts", .status = 200, .body_file = zip };
     web.rule_count = 1;
     dependency(&pod);
     plan_step_line(&pod, "script", "cat good; echo; stat -c %a good");
@@ -310,8 +325,9 @@ static void expect_download_failure(int status, unsigned requests, const char *w
     struct pod pod;
     struct web web = { .port = 0 };
     pod_init(&pod);
-    web.rules[0] = (struct web_rule){ .method = "GET", .path = "/api/v4/jobs/90200/artifacts", .status = status,
-                                      .body = "{\"message\":\"said so\"}" };
+    web.rules[0] = (struct web_rule){
+        .method = "GET", .path = "/api/v4/jobs/90200/artifacts", .status = status, .body = "{\"message\":\"said so\"}"
+    };
     web.rule_count = 1;
     dependency(&pod);
     plan_step_line(&pod, "script", "echo script ran");
@@ -331,9 +347,11 @@ static void expect_download_failure(int status, unsigned requests, const char *w
 static void a_refused_download_is_final_and_other_trouble_is_tried_thrice(void **state)
 {
     (void)state;
-    expect_download_failure(404, 1, "Downloading artifacts from coordinator... not found  id=90200 status=404 Not Found message=said so");
+    expect_download_failure(
+        404, 1, "Downloading artifacts from coordinator... not found  id=90200 status=404 Not Found message=said so");
     expect_download_failure(403, 1, "Downloading artifacts from coordinator... forbidden");
-    expect_download_failure(500, 3, "Downloading artifacts from coordinator... failed  id=90200 status=500 Internal Server Error");
+    expect_download_failure(
+        500, 3, "Downloading artifacts from coordinator... failed  id=90200 status=500 Internal Server Error");
     expect_download_failure(200, 1, "ERROR: Unpacking the artifacts of fetch failed");
 }
 

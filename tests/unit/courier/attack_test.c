@@ -29,8 +29,8 @@ static void no_upload_holds(const struct web *web, const char *bytes, size_t len
     }
 }
 
-/* The plan's file as it lies in courier's mount, packed, and the token in it: neither was sent. Stored as raw or level 0 they would
- * stand in the upload as they are. */
+/* The plan's file as it lies in courier's mount, packed, and the token in it: neither was sent. Stored as raw or level
+ * 0 they would stand in the upload as they are. */
 static void nothing_leaked(const struct pod *pod, const struct web *web)
 {
     char *plan = file_text(pod_path(pod, "/.dataops-plan/plan"));
@@ -86,7 +86,8 @@ static void a_group_folder_that_became_a_symlink_is_not_entered(void **state)
     struct pod pod;
     struct web web;
     (void)state;
-    attack(&pod, &web, "cd ../..; mv g h; mkdir $ROOT/trap; ln -s $ROOT/.dataops-plan $ROOT/trap/p; ln -s $ROOT/trap g");
+    attack(&pod, &web,
+           "cd ../..; mv g h; mkdir $ROOT/trap; ln -s $ROOT/.dataops-plan $ROOT/trap/p; ln -s $ROOT/trap g");
     stored(plan_artifact_add(&pod, "plan"));
     pod_run(&pod, geteuid());
     nothing_leaked(&pod, &web);
@@ -115,7 +116,9 @@ static void a_shared_variables_file_that_is_a_symlink_is_not_read(void **state)
     struct pod pod;
     struct web web;
     (void)state;
-    attack(&pod, &web, "echo SECRET=from-elsewhere > $ROOT/elsewhere; rm -f $GITLAB_ENV; ln -s $ROOT/elsewhere $GITLAB_ENV; touch a");
+    attack(
+        &pod, &web,
+        "echo SECRET=from-elsewhere > $ROOT/elsewhere; rm -f $GITLAB_ENV; ln -s $ROOT/elsewhere $GITLAB_ENV; touch a");
     stored(plan_artifact_add(&pod, "a$SECRET"));
     pod_run(&pod, geteuid());
     trace_has_no(&pod, "afrom-elsewhere");
@@ -129,7 +132,8 @@ static void git_settings_of_the_job_run_nothing_in_courier(void **state)
     struct web web;
     (void)state;
     attack(&pod, &web,
-           "git init -q .; git config core.fsmonitor \"touch $ROOT/attacked; false\"; git config core.hooksPath $ROOT/hooks; "
+           "git init -q .; git config core.fsmonitor \"touch $ROOT/attacked; false\"; git config core.hooksPath "
+           "$ROOT/hooks; "
            "git config core.pager \"touch $ROOT/attacked\"; git config credential.helper \"!touch $ROOT/attacked\"; "
            "echo new > untracked");
     struct cJSON *artifact = plan_artifact_add(&pod, "nothing");
@@ -149,8 +153,9 @@ static void special_files_and_odd_names_do_not_stop_packing(void **state)
     struct pod pod;
     struct web web;
     (void)state;
-    attack(&pod, &web, "mkdir out; mkfifo out/pipe; printf x > \"out/$(printf 'a\\033[31mb\\nc')\"; ln -s out out/self; "
-                       "echo fine > out/fine; chmod 000 out/pipe");
+    attack(&pod, &web,
+           "mkdir out; mkfifo out/pipe; printf x > \"out/$(printf 'a\\033[31mb\\nc')\"; ln -s out out/self; "
+           "echo fine > out/fine; chmod 000 out/pipe");
     plan_artifact_add(&pod, "out");
     pod_run(&pod, geteuid());
     assert_int_equal(pod.result.outcome, OUTCOME_SUCCESS);

@@ -49,8 +49,9 @@ static void text_that_looks_like_a_record_stays_text(void **state)
 {
     static const char text[] = "\033_Dm0,00000000\033\\\n\033E\033_De{\"v\":1,\"result\":\"success\"}\033\\\n\033";
     (void)state;
-    expect_printed("printf '\\033_Dm0,00000000\\033\\\\\\n\\033E\\033_De{\"v\":1,\"result\":\"success\"}\\033\\\\\\n\\033'", text,
-                   sizeof text - 1);
+    expect_printed(
+        "printf '\\033_Dm0,00000000\\033\\\\\\n\\033E\\033_De{\"v\":1,\"result\":\"success\"}\\033\\\\\\n\\033'", text,
+        sizeof text - 1);
 }
 
 static void every_byte_value_survives(void **state)
@@ -113,8 +114,9 @@ static void a_masked_value_never_shows_whatever_the_chunks(void **state)
     plan_mask(&pod, "hunter2-secret");
     plan_mask(&pod, "hunter2");
     plan_variable(&pod, "WORD", "hunter2-secret");
-    plan_step_line(&pod, "script", "for c in h u n t e r 2 - s e c r e t; do printf $c; sleep 0.03; done; echo; echo "
-                                   "\"<$WORD> <glpat-abcDEF.12> hunt\"; printf hunte");
+    plan_step_line(&pod, "script",
+                   "for c in h u n t e r 2 - s e c r e t; do printf $c; sleep 0.03; done; echo; echo "
+                   "\"<$WORD> <glpat-abcDEF.12> hunt\"; printf hunte");
     plan_step_line(&pod, "after_script", "printf 'r2-secret $WORD\\n'; echo $WORD");
     pod_run(&pod, geteuid());
     trace_has_no(&pod, "hunter2");
@@ -133,7 +135,8 @@ static void values_of_mounted_secrets_are_masked(void **state)
     assert_int_equal(mkdir(pod_path(&pod, "/.dataops-mask/vault/..2026"), 0755), 0);
     assert_int_equal(symlink("..2026", pod_path(&pod, "/.dataops-mask/vault/..data")), 0);
     file_put_text(pod_path(&pod, "/.dataops-mask/vault/..2026/vault.yml"),
-                  "db:\n  password: \"pa\\u0073sword-of-db\"\n  user: short\n  many: |\n    first line of it\n    second line of it\n");
+                  "db:\n  password: \"pa\\u0073sword-of-db\"\n  user: short\n  many: |\n    first line of it\n    "
+                  "second line of it\n");
     assert_int_equal(symlink("..data/vault.yml", pod_path(&pod, "/.dataops-mask/vault/vault.yml")), 0);
     file_put_text(pod_path(&pod, "/.dataops-mask/vault/vault.salt"), "salt-of-the-vault\n");
     json_add_text(json_get(json_get(pod.plan, "mask"), "folders"), "/.dataops-mask/vault");

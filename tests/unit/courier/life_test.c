@@ -1,4 +1,5 @@
-/* How a job can end otherwise: time limits, orders, deletion, processes left behind, a build container that goes away. */
+/* How a job can end otherwise: time limits, orders, deletion, processes left behind, a build container that goes away.
+ */
 #include "courier/pod.h"
 
 static void order(const struct pod *pod, const char *word)

@@ -1,6 +1,6 @@
 /*
- * A pod around the real courier, for its tests: the real programs ($DATAOPS_BUILD/dataops-courier and dataops-step) below
- * a folder of their own, the log read back with the controller's record reader.
+ * A pod around the real courier, for its tests: the real programs ($DATAOPS_BUILD/dataops-courier and dataops-step)
+ * below a folder of their own, the log read back with the controller's record reader.
  */
 #ifndef TESTS_COURIER_POD_H
 #define TESTS_COURIER_POD_H
@@ -38,12 +38,12 @@ struct pod {
     char project[128], builds[128];
     struct cJSON *plan;
     pid_t courier, step;
-    int log_fd;                    /* courier's stdout */
-    struct strbuf raw;             /* the log as it came */
-    struct strbuf trace;           /* the output that its records prove */
+    int log_fd;          /* courier's stdout */
+    struct strbuf raw;   /* the log as it came */
+    struct strbuf trace; /* the output that its records prove */
     struct record_reader reader;
     bool ended;
-    struct result result;          /* of the end record */
+    struct result result; /* of the end record */
     int courier_status;
     uint64_t began_ms;
 };
@@ -161,7 +161,8 @@ static inline void plan_fill(struct pod *pod)
         "\"server\":{\"url\":\"http://127.0.0.1:9/\",\"api\":\"http://127.0.0.1:9/api/v4\"},"
         "\"runner\":{\"name\":\"site-a\",\"short_token\":\"AbCdEfGhI\",\"system_id\":\"s_0123456789ab\","
         "\"version\":\"0.1.0\",\"revision\":\"abc\"},"
-        "\"pod\":{\"name\":\"job-1\",\"namespace\":\"ns\",\"image\":\"img:1\",\"executor\":\"kubernetes\",\"attempt\":1},"
+        "\"pod\":{\"name\":\"job-1\",\"namespace\":\"ns\",\"image\":\"img:1\",\"executor\":\"kubernetes\",\"attempt\":"
+        "1},"
         "\"shell\":\"bash\",\"project_dir\":\"%s\",\"tmp_dir\":\"%s.tmp\",\"builds_dir\":\"%s\","
         "\"timeout_s\":120,\"script_timeout_s\":0,\"after_script_timeout_s\":300,\"after_script_ignore_errors\":true,"
         "\"output_limit_bytes\":4194304,\"trace_sections\":true,\"timestamps\":false,"
@@ -284,7 +285,8 @@ static inline void pod_read_until(struct pod *pod, const char *words)
     while (!words || !strstr(strbuf_text(&pod->trace), words)) {
         struct pollfd ready = { .fd = pod->log_fd, .events = POLLIN };
         if (now_ms() >= last_ms || poll(&ready, 1, PATIENCE_MS) != 1)
-            fail_msg("the log does not come to %s; trace so far:\n%s", words ? words : "its end", strbuf_text(&pod->trace));
+            fail_msg("the log does not come to %s; trace so far:\n%s", words ? words : "its end",
+                     strbuf_text(&pod->trace));
         const ssize_t got = read(pod->log_fd, piece, sizeof piece);
         if (got <= 0 && words)
             fail_msg("the log ended before %s:\n%s", words, strbuf_text(&pod->trace));
@@ -308,7 +310,8 @@ static inline void child_wait(pid_t *pid, int *status)
         fail_msg("process %d does not end", (int)*pid);
 }
 
-/* To the end of the job. Courier must end with 0, its record must agree with the log and with the termination message. */
+/* To the end of the job. Courier must end with 0, its record must agree with the log and with the termination message.
+ */
 static inline void pod_finish(struct pod *pod)
 {
     pod_read_until(pod, NULL);

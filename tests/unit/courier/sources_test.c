@@ -1,4 +1,5 @@
-/* get_sources against a real git server: strategies, refspecs, depth, owner, and what a person is told when it fails. */
+/* get_sources against a real git server: strategies, refspecs, depth, owner, and what a person is told when it fails.
+ */
 #include "courier/web.h"
 
 #define TOKEN "glcbt-job-token-1234"
@@ -36,12 +37,13 @@ static void repository_make(struct repository *all)
     *all = (struct repository){ .web = { .git_token = TOKEN } };
     pod_init(pod);
     web_start(&all->web, pod);
-    shell("set -e; cd %s; export GIT_CONFIG_GLOBAL=/dev/null GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a "
-          "GIT_COMMITTER_EMAIL=a@b; git init -q -b main work; cd work; "
-          "for i in 1 2 3; do echo $i > file; echo x > run.sh; chmod 755 run.sh; git add .; git commit -q -m $i; "
-          "git rev-parse HEAD > ../sha-$i; done; mkdir -p ../web/git/g; git clone -q --bare . ../web/git/g/p.git; "
-          "cd ../web/git/g/p.git; git config uploadpack.allowAnySHA1InWant false",
-          pod->root);
+    shell(
+        "set -e; cd %s; export GIT_CONFIG_GLOBAL=/dev/null GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a "
+        "GIT_COMMITTER_EMAIL=a@b; git init -q -b main work; cd work; "
+        "for i in 1 2 3; do echo $i > file; echo x > run.sh; chmod 755 run.sh; git add .; git commit -q -m $i; "
+        "git rev-parse HEAD > ../sha-$i; done; mkdir -p ../web/git/g; git clone -q --bare . ../web/git/g/p.git; "
+        "cd ../web/git/g/p.git; git config uploadpack.allowAnySHA1InWant false",
+        pod->root);
     text_line(all->sha, sizeof all->sha, pod_path(pod, "/sha-3"));
     text_line(all->old_sha, sizeof all->old_sha, pod_path(pod, "/sha-1"));
     struct cJSON *git = json_get(pod->plan, "git");
@@ -72,9 +74,10 @@ static void a_clone_has_the_commit_the_depth_and_the_jobs_owner(void **state)
     (void)state;
     repository_make(&all);
     json_set_int(git_of(&all), "depth", 2);
-    plan_step_line(&all.pod, "script", "git rev-parse HEAD; git rev-list --count HEAD; git status --porcelain -b | head -1; cat file; "
-                                       "find . ! -user $(id -u) | wc -l; ls -ld .. | awk '{print $3 == \"root\"}'; "
-                                       "stat -c %a file run.sh");
+    plan_step_line(&all.pod, "script",
+                   "git rev-parse HEAD; git rev-list --count HEAD; git status --porcelain -b | head -1; cat file; "
+                   "find . ! -user $(id -u) | wc -l; ls -ld .. | awk '{print $3 == \"root\"}'; "
+                   "stat -c %a file run.sh");
     pod_run(&all.pod, job_user());
     assert_int_equal(all.pod.result.outcome, OUTCOME_SUCCESS);
     char wanted[200];
@@ -92,7 +95,8 @@ static void the_token_is_in_no_file_of_the_repository(void **state)
     struct repository all;
     (void)state;
     repository_make(&all);
-    plan_step_line(&all.pod, "script", "git config remote.origin.url; (grep -r glcbt . || true) | wc -l; env | grep -c glcbt || true");
+    plan_step_line(&all.pod, "script",
+                   "git config remote.origin.url; (grep -r glcbt . || true) | wc -l; env | grep -c glcbt || true");
     pod_run(&all.pod, job_user());
     char wanted[200];
     snprintf(wanted, sizeof wanted, "\nhttp://127.0.0.1:%u/g/p.git\n0\n0\n", all.web.port);
@@ -192,11 +196,13 @@ static void fetch_keeps_the_work_but_nothing_that_steers_git(void **state)
     (void)state;
     repository_make(&all);
     json_set_text(git_of(&all), "strategy", "fetch");
-    shell("set -e; cd %s/builds; mkdir g; git clone -q --no-hardlinks ../work g/p 2>/dev/null; cd g/p; git checkout -q %s; echo left > untracked; "
-          "git config core.fsmonitor 'touch %s/attacked; false'; git config filter.x.smudge 'touch %s/attacked; cat'; "
-          "printf '#!/bin/sh\\ntouch %s/attacked\\n' > .git/hooks/post-checkout; chmod 755 .git/hooks/post-checkout; "
-          "echo '* filter=x' > .git/info/attributes; touch .git/index.lock .git/refs/heads/main.lock; chown -R %u:%u ..",
-          all.pod.root, all.old_sha, all.pod.root, all.pod.root, all.pod.root, job_user(), job_user());
+    shell(
+        "set -e; cd %s/builds; mkdir g; git clone -q --no-hardlinks ../work g/p 2>/dev/null; cd g/p; git checkout -q "
+        "%s; echo left > untracked; "
+        "git config core.fsmonitor 'touch %s/attacked; false'; git config filter.x.smudge 'touch %s/attacked; cat'; "
+        "printf '#!/bin/sh\\ntouch %s/attacked\\n' > .git/hooks/post-checkout; chmod 755 .git/hooks/post-checkout; "
+        "echo '* filter=x' > .git/info/attributes; touch .git/index.lock .git/refs/heads/main.lock; chown -R %u:%u ..",
+        all.pod.root, all.old_sha, all.pod.root, all.pod.root, all.pod.root, job_user(), job_user());
     plan_step_line(&all.pod, "script", "cat file; ls");
     pod_run(&all.pod, job_user());
     assert_int_equal(all.pod.result.outcome, OUTCOME_SUCCESS);

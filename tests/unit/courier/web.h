@@ -18,19 +18,19 @@
 
 /* The first rule that fits answers; one that has answered `times` times is passed over (0: any number). */
 struct web_rule {
-    const char *method, *path;  /* path: beginning of the target */
+    const char *method, *path; /* path: beginning of the target */
     int status;
-    const char *headers;        /* lines with CRLF, or NULL */
-    const char *body;           /* text, or NULL */
-    const char *body_file;      /* instead of body */
+    const char *headers;   /* lines with CRLF, or NULL */
+    const char *body;      /* text, or NULL */
+    const char *body_file; /* instead of body */
     unsigned times, used;
 };
 
 struct web {
-    char folder[256];           /* requests: one line each; body-N: body of the N-th */
+    char folder[256]; /* requests: one line each; body-N: body of the N-th */
     unsigned port;
     pid_t pid;
-    const char *git_token;      /* what git has to say; NULL: anybody may */
+    const char *git_token; /* what git has to say; NULL: anybody may */
     struct web_rule rules[WEB_RULES];
     size_t rule_count;
     unsigned requests;
@@ -120,8 +120,8 @@ static inline void web_write(int fd, const void *bytes, size_t length)
 static inline void web_answer(int fd, int status, const char *headers, const void *body, size_t length)
 {
     char head[4096];
-    const int size = snprintf(head, sizeof head, "HTTP/1.1 %d X\r\nConnection: close\r\nContent-Length: %zu\r\n%s\r\n", status,
-                              length, headers ? headers : "");
+    const int size = snprintf(head, sizeof head, "HTTP/1.1 %d X\r\nConnection: close\r\nContent-Length: %zu\r\n%s\r\n",
+                              status, length, headers ? headers : "");
     web_write(fd, head, (size_t)size);
     web_write(fd, body, length);
 }
@@ -210,16 +210,21 @@ static inline void web_by_rule(struct web *web, const struct web_request *reques
 {
     for (size_t i = 0; i < web->rule_count; i++) {
         struct web_rule *rule = &web->rules[i];
-        if (strcmp(rule->method, request->method) != 0 || strncmp(rule->path, request->target, strlen(rule->path)) != 0 ||
-            (rule->times && rule->used >= rule->times))
+        if (strcmp(rule->method, request->method) != 0 ||
+            strncmp(rule->path, request->target, strlen(rule->path)) != 0 || (rule->times && rule->used >= rule->times))
             continue;
         rule->used++;
         char *file = rule->body_file ? file_text(rule->body_file) : NULL;
         struct stat status = { 0 };
         if (file)
             stat(rule->body_file, &status);
-        web_answer(fd, rule->status, rule->headers, file ? file : rule->body ? rule->body : "",
-                   file ? (size_t)status.st_size : rule->body ? strlen(rule->body) : 0);
+        web_answer(fd, rule->status, rule->headers,
+                   file         ? file
+                   : rule->body ? rule->body
+                                : "",
+                   file         ? (size_t)status.st_size
+                   : rule->body ? strlen(rule->body)
+                                : 0);
         mem_free(file);
         return;
     }
@@ -274,7 +279,8 @@ static inline void web_start(struct web *web, struct pod *pod)
     close(listener);
     snprintf(text, sizeof text, "http://127.0.0.1:%u/api/v4", web->port);
     json_set_text(json_get(pod->plan, "server"), "api", text);
-    snprintf(text, sizeof text, "http://gitlab-ci-token:%s@127.0.0.1:%u/g/p.git", web->git_token ? web->git_token : "x", web->port);
+    snprintf(text, sizeof text, "http://gitlab-ci-token:%s@127.0.0.1:%u/g/p.git", web->git_token ? web->git_token : "x",
+             web->port);
     json_set_text(json_get(pod->plan, "git"), "url", text);
 }
 

@@ -6,8 +6,8 @@
 
 #define ENTRY_PATH_MOST 4095
 
-/* Appends the path cleaned of ".", "//" and a trailing slash ("" for the folder itself). -1 and nothing appended when it is
- * absolute, has a ".." anywhere, or is longer than ENTRY_PATH_MOST. */
+/* Appends the path cleaned of ".", "//" and a trailing slash ("" for the folder itself). -1 and nothing appended when
+ * it is absolute, has a ".." anywhere, or is longer than ENTRY_PATH_MOST. */
 int entry_path_clean(const char *path, struct strbuf *out) MUST_CHECK;
 
 #endif
