@@ -34,6 +34,8 @@ void pod_status_read(const struct cJSON *pod, struct pod_status *status);
 bool pod_never_began(const struct pod_status *status, bool courier_spoke, char why[256]);
 /* Cannot start at all, now or ever: a verdict at once (InvalidImageName, CreateContainerConfigError ...), or waiting (false). */
 bool pod_cannot_start(const struct pod_status *status, enum reason *reason, char why[512]);
+/* Its image could not be pulled so far; the kubelet goes on trying and never gives up by itself. */
+bool pod_image_fails(const struct container_status *container);
 /* What it waits for, for the trace, in one line: "waiting for the image registry/x (ErrImagePull: ...)". "" when nothing to say. */
 void pod_waits_for(const struct pod_status *status, char out[512]);
 /* Ruling without an end record (docs/design.md section 2, table of kubernetes-api.md 7.2): DisruptionTarget and pod reason before exit codes; never success. */

@@ -93,6 +93,7 @@ static void follow_broken(struct follow *follow)
 static void follow_data(void *owner, const char *bytes, size_t length)
 {
     struct follow *follow = owner;
+    uint64_t marks = follow->reader.marks;
     size_t at = 0;
 
     for (;;) {
@@ -106,12 +107,13 @@ static void follow_data(void *owner, const char *bytes, size_t length)
             follow_broken(follow);
             return;
         }
-        follow_heard(follow);
         if (news == RECORD_ENDED) {
             follow_finish(follow);
             return;
         }
     }
+    if (follow->reader.marks != marks)
+        follow_heard(follow);
     if (follow->reader.committed.length > 0) {
         follow->events->bytes(follow->owner);
         if (!follow->over && follow->reader.committed.length > FOLLOW_HELD_MOST) {

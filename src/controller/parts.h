@@ -17,6 +17,7 @@
 
 #define RUN_ATTEMPTS_MOST      5
 #define RUN_WAIT_LINE_AFTER_MS 5000   /* "waiting for ..." lines start after this */
+#define RUN_PULL_PATIENCE_MS   30000  /* a registry that hiccups: the kubelet tries again after 10 and 20 s */
 #define RUN_STATUS_GRACE_MS    5000   /* how long a missing end record waits for the pod's status */
 #define RUN_DELETE_GRACE_S     2
 
@@ -103,7 +104,7 @@ struct run {
     bool tail_made;
     uint64_t tail_at;            /* trace offset of its first byte */
     struct kube_call *create_call, *store_call, *delete_call, *order_call, *notes_call;
-    struct timer *retry_timer, *start_timer, *wait_timer, *status_timer, *gone_timer;
+    struct timer *retry_timer, *start_timer, *wait_timer, *pull_timer, *status_timer, *gone_timer;
     char waited_for[512];        /* the last waiting line printed */
     uint64_t received_ms, stored_ms, spoke_ms;
     bool free_asked;
@@ -159,6 +160,10 @@ void run_delete_pod(struct run *run);
 void run_order_cancel(struct run *run);
 void run_retry(struct run *run, bool same_attempt);
 void run_await_start(struct run *run);
+/* Courier speaks: the controller prints nothing of its own any more, but build may still not have started. */
+void run_stop_notes(struct run *run);
+/* Looks at how far build is: gives up on an image that cannot be pulled, stops the start deadline when it runs. */
+void run_watch_build(struct run *run);
 void run_stop_waiting(struct run *run);
 
 /* run_log.c */

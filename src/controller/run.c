@@ -40,8 +40,10 @@ void run_handle(struct run *run, enum job_event event)
         log_event(LOG_DEBUG, "job_state", "job=%" PRIu64 " from=%s event=%s to=%s", run->job_id, job_state_name(run->state),
                   job_event_name(event), job_state_name(step.next));
     run->state = step.next;
-    if (step.next == JOB_ENDING || step.next == JOB_RETRYING || step.next == JOB_RUNNING)
+    if (step.next == JOB_ENDING || step.next == JOB_RETRYING)
         run_stop_waiting(run);
+    else if (step.next == JOB_RUNNING)
+        run_stop_notes(run);
     for (size_t i = 0; i < COUNT_OF(doers); i++)
         if (step.actions & doers[i].action)
             doers[i].does(run);
@@ -283,6 +285,8 @@ void run_pod_changed(struct run *run, const struct pod_status *status)
     run->status = *status;
     if (run->state == JOB_STORING || run->state == JOB_STARTING || run->state == JOB_RUNNING)
         run_check_start(run);
+    if (run->state == JOB_STARTING || run->state == JOB_RUNNING)
+        run_watch_build(run);
     if (run->state != JOB_STARTING && run->state != JOB_RUNNING && run->state != JOB_ENDING)
         return;
     if (status->courier.state == CONTAINER_RUNNING || status->courier.state == CONTAINER_TERMINATED)

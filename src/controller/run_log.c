@@ -95,6 +95,11 @@ static bool run_put_log(struct run *run)
     const struct strbuf *committed = follow_committed(run->follow, &offset);
 
     while (committed->length > 0) {
+        /* What still came after the tail was fixed (a job that was given up) has no place any more. */
+        if (run->tail_made && offset >= run->tail_at - run->notes.length) {
+            follow_take(run->follow, committed->length);
+            return true;
+        }
         uint64_t behind = trace_wanted(run->trace) - run->notes.length;
         size_t skip = behind > offset ? (size_t)(behind - offset) : 0;
         size_t taken = 0;

@@ -230,10 +230,38 @@ void run_await_start(struct run *run)
     loop_after(loop, &run->wait_timer, RUN_WAIT_LINE_AFTER_MS, run_wait_due, run);
 }
 
+void run_stop_notes(struct run *run)
+{
+    timer_stop(&run->wait_timer);
+}
+
 void run_stop_waiting(struct run *run)
 {
     timer_stop(&run->start_timer);
     timer_stop(&run->wait_timer);
+    timer_stop(&run->pull_timer);
+}
+
+static void run_pull_due(void *owner)
+{
+    struct run *run = owner;
+    char waits[512];
+
+    pod_waits_for(&run->status, waits);
+    OWNED_TEXT char *text = mem_format("image %s: %s", run->image != NULL ? run->image : "of the job", waits);
+    run_fail(run, JOB_CANNOT_START, REASON_IMAGE_PULL, text);
+}
+
+void run_watch_build(struct run *run)
+{
+    const struct container_status *build = &run->status.build;
+
+    if (build->state == CONTAINER_RUNNING || build->state == CONTAINER_TERMINATED)
+        run_stop_waiting(run);
+    else if (!pod_image_fails(build))
+        timer_stop(&run->pull_timer);
+    else if (run->pull_timer == NULL)
+        loop_after(run->controller->loop, &run->pull_timer, RUN_PULL_PATIENCE_MS, run_pull_due, run);
 }
 
 static void run_retry_due(void *owner)

@@ -60,7 +60,7 @@ static void say(char *out, size_t size, const char *what, const char *foreign)
     strbuf_clear(&words);
 }
 
-static bool is_image_wait(const struct container_status *container)
+bool pod_image_fails(const struct container_status *container)
 {
     return container->state == CONTAINER_WAITING &&
            (strcmp(container->reason, "ErrImagePull") == 0 || strcmp(container->reason, "ImagePullBackOff") == 0);
@@ -78,7 +78,7 @@ bool pod_never_began(const struct pod_status *status, bool courier_spoke, char w
 
     if (courier_spoke || status->deleting)
         return false;
-    if (is_image_wait(courier) && (start_error(build) || build->state == CONTAINER_TERMINATED)) {
+    if (pod_image_fails(courier) && (start_error(build) || build->state == CONTAINER_TERMINATED)) {
         say(why, 256, "the helper image cannot be pulled", courier->message);
         return true;
     }
@@ -132,7 +132,7 @@ void pod_waits_for(const struct pod_status *status, char out[512])
         return;
     }
     for (size_t i = 0; i < COUNT_OF(both); i++) {
-        if (is_image_wait(both[i])) {
+        if (pod_image_fails(both[i])) {
             say(out, 512, i == 0 ? "the helper image cannot be pulled yet" : "the image cannot be pulled yet", both[i]->message);
             return;
         }

@@ -88,6 +88,7 @@ static enum record_news commit(struct record_reader *reader, const struct record
         reader->accept_hole = false;
         news = RECORD_COMMITTED;
     }
+    reader->marks++;
     reader->known_at = record->at;
     reader->known_crc = record->crc;
     reader->batch_at = record->at;
