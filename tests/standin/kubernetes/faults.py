@@ -7,7 +7,8 @@
 subresource, namespace, name (patterns with *), websocket (true or false), container
 (of a log request), query (a text that the query string must hold). All must match;
 none matches every request. `times` (default 1, 0 = without end), `skip` (let so many
-pass first).
+pass first). Seen from outside, `hits` counts the requests that matched, `acted` those
+that the fault changed.
 
 `do` keys, for every request:
   delay_s         wait before anything is done
@@ -157,7 +158,7 @@ class Faults:
         number = next(self._ids)
         self._faults[number] = {
             "id": number, "match": match, "do": do, "skip": fault.get("skip", 0),
-            "times": fault.get("times", 1), "hits": 0,
+            "times": fault.get("times", 1), "hits": 0, "acted": 0,
         }
         return number
 
@@ -179,5 +180,6 @@ class Faults:
             past = fault["hits"] - fault["skip"]
             if past < 1 or (fault["times"] and past > fault["times"]):
                 continue
+            fault["acted"] += 1
             effects.do.update(fault["do"])
         return effects
