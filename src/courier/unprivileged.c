@@ -34,6 +34,7 @@ struct cJSON *request_read(void)
     return request;
 }
 
+PRINTF_LIKE(3, 0)
 static void tell_with(const char *before, const char *after, const char *format, va_list arguments)
 {
     fputs(before, stdout);
