@@ -145,9 +145,10 @@ async def serve(server, arguments, launcher, overlay):
 
 def main(argv=None):
     arguments = parse_arguments(argv)
-    state = arguments.state or tempfile.mkdtemp(prefix="kubernetes-standin-")
-    server = Server(state, make_settings(arguments))
     try:
+        Server.check_machine()
+        state = arguments.state or tempfile.mkdtemp(prefix="kubernetes-standin-")
+        server = Server(state, make_settings(arguments))
         launcher, overlay = server.prepare_machine()
         asyncio.run(serve(server, arguments, launcher, overlay))
     except SetupError as error:

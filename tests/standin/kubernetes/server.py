@@ -52,8 +52,9 @@ class Server:
 
     # ---- starting -----------------------------------------------------------------
 
-    def prepare_machine(self):
-        """Folders, the mount namespace, the launcher. Raises SetupError."""
+    @staticmethod
+    def check_machine():
+        """Raise SetupError when it cannot run here, before anything is made."""
         if os.geteuid() != 0:
             raise SetupError("It must run as root: pods get users, mounts and namespaces "
                              "of their own (try sudo).")
@@ -62,6 +63,9 @@ class Server:
                 package = {"bwrap": "bubblewrap", "nsenter": "util-linux", "cc": "gcc"}
                 raise SetupError(f"It needs the program {program} (Debian package "
                                  f"{package[program]}).")
+
+    def prepare_machine(self):
+        """Folders, the mount namespace, the launcher. Raises SetupError."""
         self.state.mkdir(parents=True, exist_ok=True)
         self.state.chmod(0o711)
         try:
