@@ -61,7 +61,7 @@ struct record_reader {
     bool skipping;          /* the rest of an over-long line is dropped */
     bool accept_hole;       /* set by record_reader_accept_hole */
     uint64_t hole_bytes;    /* bytes that nobody has any more, skipped so far */
-    uint64_t marks;            /* good marks so far, heartbeats included: a reader is alive as long as they come */
+    uint64_t marks;         /* good marks so far, heartbeats included: a reader is alive as long as they come */
     uint64_t foreign_lines; /* lines that were no records and were dropped: for diagnosis */
 };
 /* Starts at byte 0 of the log; wanted: first offset the caller still needs. */

@@ -60,8 +60,10 @@ static void trial_take(struct trial *trial)
     assert_true(at + committed->length <= trial->output.length);
     if (committed->length > 0)
         assert_memory_equal(committed->bytes, trial->output.bytes + at, committed->length);
-    for (size_t i = 0; i < committed->length; i++)
-        assert_int_equal(trial->seen[at + i]++, 0);
+    for (size_t i = 0; i < committed->length; i++) {
+        if (trial->seen[at + i]++)
+            fail_msg("byte %zu was given away twice", (size_t)at + i);
+    }
     strbuf_drop(committed, committed->length);
 }
 
@@ -120,7 +122,7 @@ static void eat_carriage_returns(struct strbuf *log)
 static void what_was_written_is_read(void **state)
 {
     (void)state;
-    for (uint32_t seed = 1; seed <= 600; seed++) {
+    for (uint32_t seed = 1; seed <= 300; seed++) {
         struct trial trial;
         uint32_t random = seed;
         trial_begin(&trial, &random, 60000);
@@ -210,7 +212,7 @@ static void damage_is_never_given_away_and_is_repaired(void **state)
 {
     (void)state;
     unsigned broken = 0;
-    for (uint32_t seed = 1; seed <= 3000; seed++) {
+    for (uint32_t seed = 1; seed <= 1500; seed++) {
         struct trial trial;
         uint32_t random = seed;
         trial_begin(&trial, &random, 8000);
@@ -227,7 +229,7 @@ static void damage_is_never_given_away_and_is_repaired(void **state)
         expect_whole(&trial);
         trial_end(&trial);
     }
-    assert_true(broken > 1000); /* the damage was real */
+    assert_true(broken > 500); /* the damage was real */
 }
 
 static void every_single_byte_is_guarded(void **state)
@@ -259,7 +261,7 @@ static void damage_that_stays_becomes_a_hole_of_known_size(void **state)
 {
     (void)state;
     unsigned holes = 0;
-    for (uint32_t seed = 1; seed <= 2000; seed++) {
+    for (uint32_t seed = 1; seed <= 1000; seed++) {
         struct trial trial;
         uint32_t random = seed;
         trial_begin(&trial, &random, 30000);
@@ -276,14 +278,14 @@ static void damage_that_stays_becomes_a_hole_of_known_size(void **state)
         holes += trial.reader.hole_bytes > 0;
         trial_end(&trial);
     }
-    assert_true(holes > 500);
+    assert_true(holes > 250);
 }
 
 /* The connection breaks anywhere, any number of times; the next read begins anywhere at or before what we have. */
 static void reconnects_lose_and_repeat_nothing(void **state)
 {
     (void)state;
-    for (uint32_t seed = 1; seed <= 1000; seed++) {
+    for (uint32_t seed = 1; seed <= 500; seed++) {
         struct trial trial;
         uint32_t random = seed;
         trial_begin(&trial, &random, 60000);
@@ -410,7 +412,10 @@ static void a_mark_commits_what_stands_before_it(void **state)
     assert_int_equal(feed_text(&reader, "kubelet's own error, never marked\n"), RECORD_NOTHING);
     assert_string_equal(strbuf_text(&reader.committed), "123456789");
     assert_int_equal(feed_text(&reader, "\033_Dm9,cbf43926\033\\\n"),
-                     RECORD_NOTHING); /* no more than we have: goes on */
+                     RECORD_NOTHING);  /* no more than we have: goes on */
+    assert_int_equal(reader.marks, 1); /* and proves nothing new */
+    assert_int_equal(feed_text(&reader, "\033_Dm9,cbf43926\033\\\n"), RECORD_NOTHING); /* a heartbeat does */
+    assert_int_equal(reader.marks, 2);
     assert_int_equal(feed_text(&reader, "again\n\033_Dm9,cbf43927\033\\\n"), RECORD_BROKEN);
     assert_int_equal(feed_text(&reader, "\033_Dea3a6bf43,{}\033\\\n"), RECORD_NOTHING); /* not before a restart */
     assert_false(reader.ended);
