@@ -102,7 +102,7 @@ class Declared:
         self._jobs = {}
         for item in items:
             marker = item.get_closest_marker("runs")
-            if marker is not None:
+            if marker is not None and item.get_closest_marker("skip") is None:
                 self._jobs[item.nodeid] = {name: site.job(**description)
                                            for name, description in declared(item, marker).items()}
 

@@ -30,7 +30,9 @@ def up(place: Places) -> None:
     if ":KUBE-SERVICES" in _run("iptables-save", must=False):
         raise Trouble("this machine already runs a Kubernetes (iptables has KUBE-SERVICES); the test cluster would disturb it")
     (place.state / "ip_forward").write_text(_FORWARD.read_text())
-    _run("ip", "link", "add", places.BRIDGE, "type", "bridge")
+    # A bridge without an address of its own takes the lowest of its ports': with every pod that comes or goes the others
+    # could lose their gateway for a minute.
+    _run("ip", "link", "add", places.BRIDGE, "address", places.BRIDGE_HARDWARE_ADDRESS, "type", "bridge")
     _run("ip", "address", "add", f"{places.BRIDGE_ADDRESS}/{_PREFIX}", "dev", places.BRIDGE)
     _run("ip", "link", "set", places.BRIDGE, "up")
     _FORWARD.write_text("1\n")

@@ -10,6 +10,7 @@ BRIDGE = "dataops0"
 NODE = "node-1"
 # Nobody routes these; the bridge's address is the node, the apiserver, and what a stand-in that pods must reach listens on.
 BRIDGE_ADDRESS = "10.77.0.1"
+BRIDGE_HARDWARE_ADDRESS = "0a:58:0a:4d:00:01"
 POD_NETWORK = "10.77.0.0/16"
 SERVICE_NETWORK = "10.96.0.0/16"
 APISERVER_SERVICE = "10.96.0.1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shlex
@@ -34,16 +35,17 @@ class LogKeeper(threading.Thread):
             self.look()
 
     def look(self) -> None:
-        for file in self.logs.glob("*/*/*"):
-            try:
-                inode = file.stat().st_ino
-                if inode in self._seen:
-                    continue
-                namespace, pod, _ = file.parts[-3].split("_", 2)
-                os.link(file, self.kept / f"{pod}_{file.parts[-2]}_{inode}.log")
+        with contextlib.suppress(FileNotFoundError):  # a folder that goes while it is read: the rest is for the next look
+            for file in self.logs.glob("*/*/*"):
+                self._keep(file)
+
+    def _keep(self, file: Path) -> None:
+        with contextlib.suppress(FileNotFoundError, FileExistsError):
+            inode = file.stat().st_ino
+            if inode not in self._seen:
                 self._seen.add(inode)
-            except (FileNotFoundError, ValueError):
-                continue
+                pod = file.parts[-3].split("_")[1]
+                os.link(file, self.kept / f"{pod}_{file.parts[-2]}_{inode}.log")
 
 
 class RealPlace(Place):
