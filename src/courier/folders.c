@@ -46,10 +46,14 @@ const char *folder_below(const char *base, const char *path)
 static int base_open(const char *base, const char *path, const char **below, struct error *error)
 {
     *below = folder_below(base, path);
-    if (!*below)
-        return error_set(error, BLAME_CONFIG, 0, "%s does not lie in the builds folder %s", path, base);
+    if (!*below) {
+        error_set(error, BLAME_CONFIG, 0, "%s does not lie in the builds folder %s", path, base);
+        return -1;
+    }
     const int fd = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 ? error_errno(error, "open %s", base) : fd;
+    if (fd < 0)
+        error_errno(error, "open %s", base);
+    return fd;
 }
 
 int folder_open(const char *base, const char *path, struct error *error)

@@ -40,6 +40,16 @@ static const struct {
     { "safe.directory", "*" },
 };
 
+/* So that `git lfs pull` finds itself installed; the checkout before it leaves pointers (GIT_LFS_SKIP_SMUDGE). */
+static const struct {
+    const char *key, *value;
+} lfs_configs[] = {
+    { "filter.lfs.clean", "git-lfs clean -- %f" },
+    { "filter.lfs.smudge", "git-lfs smudge -- %f" },
+    { "filter.lfs.process", "git-lfs filter-process" },
+    { "filter.lfs.required", "true" },
+};
+
 /* Variables of the job that say how to reach the server. Others stay out: GIT_SSH_COMMAND and the like are programs. */
 static const char *const passed_on[] = {
     "HTTP_PROXY",  "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",          "http_proxy",
@@ -71,6 +81,19 @@ bool git_is_object_name(const char *text)
 {
     const size_t length = text ? strspn(text, "0123456789abcdef") : 0;
     return (length == 40 || length == 64) && text[length] == 0;
+}
+
+bool git_has_lfs(void)
+{
+    const char *path = getenv("PATH");
+    while (path && *path) {
+        const size_t length = strcspn(path, ":");
+        OWNED_TEXT char *program = mem_format("%.*s/git-lfs", (int)length, path);
+        if (length > 0 && access(program, X_OK) == 0)
+            return true;
+        path += length + (path[length] == ':');
+    }
+    return false;
 }
 
 /* --- environment --- */
@@ -150,6 +173,8 @@ static int environment_fill(struct git *git, const struct url *url, struct error
     environment_begin(git);
     for (size_t i = 0; i < COUNT_OF(safe_configs); i++)
         config_add(git, safe_configs[i].key, safe_configs[i].value);
+    for (size_t i = 0; plan->lfs && git_has_lfs() && i < COUNT_OF(lfs_configs); i++)
+        config_add(git, lfs_configs[i].key, lfs_configs[i].value);
     config_add(git, "http.userAgent", agent);
     config_add_login(git, origin, url);
     if (config_add_file(git, origin, "sslCAInfo", plan->ca_pem, error) < 0 ||

@@ -7,6 +7,8 @@
 #include "base/error.h"
 #include "base/strbuf.h"
 
+#include <stdbool.h>
+
 struct context;
 struct git;
 
@@ -22,6 +24,9 @@ const char *git_url(const struct git *git);
 /* The environment of a git child that works on the job's repository after the script began: no credentials, no CA;
  * appends "NAME=value" entries, each with its NUL. Pure. */
 void git_environment_hostile(const char *project_dir, struct strbuf *out);
+
+/* Whether git can find `git lfs`. */
+bool git_has_lfs(void);
 
 /* A list of words, NULL-ended. */
 struct words {

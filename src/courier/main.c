@@ -179,6 +179,7 @@ static void job_begin(struct courier *courier)
                                               .sections = plan->trace_sections };
     output_configure(courier->output, &settings);
     courier->context.plan = plan;
+    courier->http = courier->context.http = http_new(courier->loop, "dataops-runner " DATAOPS_VERSION);
     courier->stages = stages_new(&courier->context, courier->scripts, courier->started_ms, courier_end, courier);
     courier->orders = order_watch_start(courier->loop, courier->paths.orders, order_came, courier, &error);
     stages_begin(courier->stages);
@@ -224,9 +225,7 @@ static void courier_init(struct courier *courier, const char *root)
     courier->started_ms = loop_now_ms(courier->loop);
     paths_init(&courier->paths, root);
     courier->output = output_new(courier->loop, STDOUT_FILENO);
-    courier->http = http_new(courier->loop, "dataops-runner " DATAOPS_VERSION);
     courier->context = (struct context){ .loop = courier->loop,
-                                         .http = courier->http,
                                          .output = courier->output,
                                          .paths = &courier->paths,
                                          .scratch = courier->scratch,

@@ -9,10 +9,8 @@
 #include "job/plan.h"
 #include "output.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #define TAIL_MOST      4096
 #define GIT_FAILED     1 /* exit code of the job, as the stock runner's stage shell has it */
@@ -304,26 +302,12 @@ static void step_clean(struct sources *sources)
     words_clear(&words);
 }
 
-/* Whether git can find `git lfs`. */
-static bool has_lfs(void)
-{
-    const char *path = getenv("PATH");
-    while (path && *path) {
-        const size_t length = strcspn(path, ":");
-        OWNED_TEXT char *program = mem_format("%.*s/git-lfs", (int)length, path);
-        if (length > 0 && access(program, X_OK) == 0)
-            return true;
-        path += length + (path[length] == ':');
-    }
-    return false;
-}
-
 static void step_lfs_look(struct sources *sources)
 {
     static const char *const look[] = { "git", "grep",       "-q", "--cached",
                                         "-F",  "filter=lfs", "--", ":(glob)**/.gitattributes",
                                         NULL };
-    if (sources->context->plan->lfs && has_lfs()) {
+    if (sources->context->plan->lfs && git_has_lfs()) {
         git_run_list(sources, look);
     } else {
         sources->at = STEP_OVER;

@@ -46,6 +46,7 @@ struct pod {
     struct result result; /* of the end record */
     int courier_status;
     uint64_t began_ms;
+    uid_t courier_uid; /* 0: this user */
 };
 
 static inline uint64_t now_ms(void)
@@ -229,6 +230,9 @@ static inline void pod_start_courier(struct pod *pod)
     if (pod->courier == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         dup2(ends[1], STDOUT_FILENO);
+        if (pod->courier_uid &&
+            (setgroups(0, NULL) < 0 || setgid(pod->courier_uid) < 0 || setuid(pod->courier_uid) < 0))
+            _exit(112);
         execl(courier, courier, "--root", pod->root, (char *)NULL);
         _exit(110);
     }

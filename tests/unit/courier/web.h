@@ -206,6 +206,16 @@ static inline void web_git(const struct web *web, const struct web_request *requ
 
 /* --- rules --- */
 
+/* Gives the body of a rule; mem_free. */
+static inline char *web_text(const struct web *web, const char *body)
+{
+    static const char mark[] = "@ORIGIN@";
+    const char *found = strstr(body, mark);
+    if (!found)
+        return mem_text(body);
+    return mem_format("%.*shttp://127.0.0.1:%u%s", (int)(found - body), body, web->port, found + sizeof mark - 1);
+}
+
 static inline void web_by_rule(struct web *web, const struct web_request *request, int fd)
 {
     for (size_t i = 0; i < web->rule_count; i++) {
@@ -215,16 +225,12 @@ static inline void web_by_rule(struct web *web, const struct web_request *reques
             continue;
         rule->used++;
         char *file = rule->body_file ? file_text(rule->body_file) : NULL;
+        char *text = web_text(web, rule->body ? rule->body : "");
         struct stat status = { 0 };
         if (file)
             stat(rule->body_file, &status);
-        web_answer(fd, rule->status, rule->headers,
-                   file         ? file
-                   : rule->body ? rule->body
-                                : "",
-                   file         ? (size_t)status.st_size
-                   : rule->body ? strlen(rule->body)
-                                : 0);
+        web_answer(fd, rule->status, rule->headers, file ? file : text, file ? (size_t)status.st_size : strlen(text));
+        mem_free(text);
         mem_free(file);
         return;
     }
@@ -246,7 +252,7 @@ static inline void web_serve(struct web *web, int listener)
             FILE *log = fopen(path, "a");
             fprintf(log, "%s", strbuf_text(&request.head));
             fclose(log);
-            if (strncmp(request.target, "/g/", 3) == 0)
+            if (strncmp(request.target, "/g/", 3) == 0 && !strstr(request.target, "/info/lfs"))
                 web_git(web, &request, fd);
             else
                 web_by_rule(web, &request, fd);
