@@ -1,5 +1,5 @@
-/* What the operator chose: config.toml with gitlab-runner's names, or the same tree in YAML. One schema table (config/schema.h) drives reading, checks,
- * help, and the reference page. Pure: the caller reads the file. */
+/* What the operator chose: config.toml with gitlab-runner's names, or the same tree in YAML. One schema table
+ * (config/schema.h) drives reading, checks, help, and the reference page. Pure: the caller reads the file. */
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
 
@@ -17,7 +17,7 @@ struct config_pairs {
     size_t count;
 };
 struct config_texts {
-    char **items;         /* NULL-ended for convenience */
+    char **items; /* NULL-ended for convenience */
     size_t count;
 };
 enum config_volume_kind { VOLUME_SECRET, VOLUME_CONFIG_MAP, VOLUME_PVC, VOLUME_EMPTY_DIR, VOLUME_HOST_PATH };
@@ -25,12 +25,12 @@ struct config_volume {
     enum config_volume_kind kind;
     char *name, *mount_path, *sub_path;
     bool read_only;
-    struct config_pairs items;        /* secret, config_map: key = path */
-    char *medium, *size_limit;        /* empty_dir */
+    struct config_pairs items; /* secret, config_map: key = path */
+    char *medium, *size_limit; /* empty_dir */
     char *host_path, *mount_propagation;
-    int64_t default_mode;             /* secret; -1 unset */
-    bool optional;                    /* secret */
-    bool from_docker;                 /* came from a [runners.docker] volumes entry */
+    int64_t default_mode; /* secret; -1 unset */
+    bool optional;        /* secret */
+    bool from_docker;     /* came from a [runners.docker] volumes entry */
 };
 struct config_volumes {
     struct config_volume *items;
@@ -42,7 +42,7 @@ struct config_resources {
 };
 struct config_kubernetes {
     char *host, *context, *cert_file, *key_file, *ca_file, *bearer_token;
-    char *ns;                          /* key "namespace"; NULL: the cluster's own */
+    char *ns; /* key "namespace"; NULL: the cluster's own */
     char *image, *helper_image, *service_account;
     struct config_texts pull_policy, image_pull_secrets;
     struct config_resources build, helper, service;
@@ -65,7 +65,7 @@ struct config_runner {
     struct config_texts environment;   /* KEY=value */
     struct config_pairs feature_flags; /* FF = "true" | "false" */
     char *tls_ca_file, *tls_cert_file, *tls_key_file;
-    char *docker_image;                /* [runners.docker] image: second after kubernetes.image */
+    char *docker_image; /* [runners.docker] image: second after kubernetes.image */
     struct config_kubernetes kubernetes;
     unsigned line;
 };
@@ -74,15 +74,17 @@ struct config {
     char *log_level, *log_format, *listen_address;
     struct config_runner *runners;
     size_t runner_count;
-    struct strbuf warnings;            /* one line each, "file:line: text" */
+    struct strbuf warnings; /* one line each, "file:line: text" */
 };
 
 enum config_syntax { CONFIG_TOML, CONFIG_YAML };
 /* By file name: .yaml and .yml are YAML, all else TOML. */
 enum config_syntax config_syntax_of(const char *file_name);
-/* Gives a checked configuration (config_free), or NULL with BLAME_CONFIG "file:line: key: why". file_name only for messages.
- * Unknown keys: a warning with line and nearest name. executor = "docker" is read as kubernetes with one warning. */
-struct config *config_load(const char *text, size_t length, enum config_syntax syntax, const char *file_name, struct error *error) MUST_CHECK;
+/* Gives a checked configuration (config_free), or NULL with BLAME_CONFIG "file:line: key: why". file_name only for
+ * messages. Unknown keys: a warning with line and nearest name. executor = "docker" is read as kubernetes with one
+ * warning. */
+struct config *config_load(const char *text, size_t length, enum config_syntax syntax, const char *file_name,
+                           struct error *error) MUST_CHECK;
 void config_free(struct config *config);
 /* Whether a feature flag of this runner is set; -1 when the table does not name it. */
 int config_runner_flag(const struct config_runner *runner, const char *flag);

@@ -14,19 +14,22 @@ struct pod_input {
     const struct variables *variables;
     const struct config_runner *runner;
     const char *ns, *release, *slot, *short_token, *version;
-    const char *sealed;         /* annotation text or NULL */
-    const char *notes;          /* the controller's own lines so far, JSON array of texts, or NULL */
+    const char *sealed; /* annotation text or NULL */
+    const char *notes;  /* the controller's own lines so far, JSON array of texts, or NULL */
     unsigned attempt;
     const char *owner_name, *owner_uid, *owner_kind, *owner_api; /* owner reference of the pod or NULL */
 };
-/* Gives the Pod (json_free). BLAME_CONFIG or BLAME_INPUT names the key to set (no image, pull policy not allowed, two mounts on one path ...). */
+/* Gives the Pod (json_free). BLAME_CONFIG or BLAME_INPUT names the key to set (no image, pull policy not allowed, two
+ * mounts on one path ...). */
 int pod_render(const struct pod_input *input, struct cJSON **given, struct error *error) MUST_CHECK;
-/* Gives the immutable Secret of type dockerconfigjson with the packed plan, owned by the pod (name, uid). registry credentials come from the job
- * (credentials, DOCKER_AUTH_CONFIG). BLAME_INPUT when it would pass 1 MiB. */
-int pod_secret_render(const struct pod_input *input, const char *pod_uid, const void *packed_plan, size_t length, struct cJSON **given, struct error *error)
-    MUST_CHECK;
-/* The build image of this job: payload image expanded, else runner's. Gives a text, or NULL with an error naming the key or variable. */
-char *pod_image(const struct job *job, const struct variables *variables, const struct config_runner *runner, struct error *error);
+/* Gives the immutable Secret of type dockerconfigjson with the packed plan, owned by the pod (name, uid). registry
+ * credentials come from the job (credentials, DOCKER_AUTH_CONFIG). BLAME_INPUT when it would pass 1 MiB. */
+int pod_secret_render(const struct pod_input *input, const char *pod_uid, const void *packed_plan, size_t length,
+                      struct cJSON **given, struct error *error) MUST_CHECK;
+/* The build image of this job: payload image expanded, else runner's. Gives a text, or NULL with an error naming the
+ * key or variable. */
+char *pod_image(const struct job *job, const struct variables *variables, const struct config_runner *runner,
+                struct error *error);
 /* NULL-ended list of mask folders for the plan ("/.dataops-mask/<volume>"); free each and the list with mem_free. */
 char **pod_mask_folders(const struct config_runner *runner);
 

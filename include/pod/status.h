@@ -15,30 +15,34 @@ struct container_status {
     enum container_state state;
     char reason[64], message[512], id[96];
     int exit_code;
-    char termination[1200];     /* termination message */
+    char termination[1200]; /* termination message */
 };
 struct pod_status {
     char name[254], uid[64], node[254], resource_version[32];
     char phase[16], reason[64], message[512];
     bool deleting;
     bool scheduled;
-    char unschedulable[512];    /* message of PodScheduled=False */
-    bool ready_to_start;        /* PodReadyToStartContainers */
-    char disruption[64];        /* reason of DisruptionTarget=True, or "" */
+    char unschedulable[512]; /* message of PodScheduled=False */
+    bool ready_to_start;     /* PodReadyToStartContainers */
+    char disruption[64];     /* reason of DisruptionTarget=True, or "" */
     struct container_status courier, build;
 };
 /* Fills status from a Pod object; long texts are cut. */
 void pod_status_read(const struct cJSON *pod, struct pod_status *status);
 
-/* The pod never got to run the job: another attempt may help (docs/design.md section 1, "never began"). why is for people. */
+/* The pod never got to run the job: another attempt may help (docs/design.md section 1, "never began"). why is for
+ * people. */
 bool pod_never_began(const struct pod_status *status, bool courier_spoke, char why[256]);
-/* Cannot start at all, now or ever: a verdict at once (InvalidImageName, CreateContainerConfigError ...), or waiting (false). */
+/* Cannot start at all, now or ever: a verdict at once (InvalidImageName, CreateContainerConfigError ...), or waiting
+ * (false). */
 bool pod_cannot_start(const struct pod_status *status, enum reason *reason, char why[512]);
 /* Its image could not be pulled so far; the kubelet goes on trying and never gives up by itself. */
 bool pod_image_fails(const struct container_status *container);
-/* What it waits for, for the trace, in one line: "waiting for the image registry/x (ErrImagePull: ...)". "" when nothing to say. */
+/* What it waits for, for the trace, in one line: "waiting for the image registry/x (ErrImagePull: ...)". "" when
+ * nothing to say. */
 void pod_waits_for(const struct pod_status *status, char out[512]);
-/* Ruling without an end record (docs/design.md section 2, table of kubernetes-api.md 7.2): DisruptionTarget and pod reason before exit codes; never success. */
+/* Ruling without an end record (docs/design.md section 2, table of kubernetes-api.md 7.2): DisruptionTarget and pod
+ * reason before exit codes; never success. */
 void pod_ruling(const struct pod_status *status, enum reason *reason, int *exit_code, char why[512]);
 /* Nothing runs any more in it. */
 bool pod_is_over(const struct pod_status *status);

@@ -24,8 +24,10 @@ static int check_executor(const struct reading *reading, struct config_runner *r
         runner->executor = mem_text("kubernetes");
     }
     if (strcmp(runner->executor, "kubernetes") != 0)
-        return read_fail(reading, runner->line, "executor: \"%s\" is not supported: this runner makes each job a pod, set executor = \"kubernetes\"",
-                         runner->executor);
+        return read_fail(
+            reading, runner->line,
+            "executor: \"%s\" is not supported: this runner makes each job a pod, set executor = \"kubernetes\"",
+            runner->executor);
     return 0;
 }
 
@@ -48,12 +50,12 @@ static int check_volumes(const struct reading *reading, const struct config_runn
 
     for (size_t i = 0; i < volumes->count; i++) {
         if (volumes->items[i].mount_path[0] != '/' && volumes->items[i].mount_path[0] != '$')
-            return read_fail(reading, runner->line, "volume %s: mount_path \"%s\" is not an absolute path", volumes->items[i].name,
-                             volumes->items[i].mount_path);
+            return read_fail(reading, runner->line, "volume %s: mount_path \"%s\" is not an absolute path",
+                             volumes->items[i].name, volumes->items[i].mount_path);
         for (size_t j = 0; j < i; j++)
             if (strcmp(volumes->items[i].mount_path, volumes->items[j].mount_path) == 0)
-                return read_fail(reading, runner->line, "volumes %s and %s are both mounted at %s", volumes->items[j].name, volumes->items[i].name,
-                                 volumes->items[i].mount_path);
+                return read_fail(reading, runner->line, "volumes %s and %s are both mounted at %s",
+                                 volumes->items[j].name, volumes->items[i].name, volumes->items[i].mount_path);
     }
     return 0;
 }
@@ -72,11 +74,13 @@ static int check_runner(const struct reading *reading, struct config_runner *run
         while (j < COUNT_OF(policies) && strcmp(policies[j], wished->items[i]) != 0)
             j++;
         if (j == COUNT_OF(policies))
-            return read_fail(reading, runner->line, "pull_policy: \"%s\" is not one of: always if-not-present never", wished->items[i]);
+            return read_fail(reading, runner->line, "pull_policy: \"%s\" is not one of: always if-not-present never",
+                             wished->items[i]);
     }
     for (size_t i = 0; i < runner->environment.count; i++)
         if (strchr(runner->environment.items[i], '=') == NULL)
-            return read_fail(reading, runner->line, "environment: \"%s\" is not of the form KEY=value", runner->environment.items[i]);
+            return read_fail(reading, runner->line, "environment: \"%s\" is not of the form KEY=value",
+                             runner->environment.items[i]);
     return 0;
 }
 
@@ -128,9 +132,11 @@ static int load_tree(const struct reading *reading, const struct tree *tree, str
     return runners != NULL ? load_runners(reading, runners, config) : 0;
 }
 
-struct config *config_load(const char *text, size_t length, enum config_syntax syntax, const char *file_name, struct error *error)
+struct config *config_load(const char *text, size_t length, enum config_syntax syntax, const char *file_name,
+                           struct error *error)
 {
-    OWNED_TREE struct tree *tree = syntax == CONFIG_YAML ? yaml_parse(text, length, error) : toml_parse(text, length, error);
+    OWNED_TREE struct tree *tree =
+        syntax == CONFIG_YAML ? yaml_parse(text, length, error) : toml_parse(text, length, error);
     struct config *config;
     struct reading reading = { .file_name = file_name, .error = error };
 
@@ -173,7 +179,8 @@ int config_runner_flag(const struct config_runner *runner, const char *flag)
     bool value;
 
     for (size_t i = 0; i < runner->feature_flags.count; i++)
-        if (strcmp(runner->feature_flags.items[i].key, flag) == 0 && boolean_parse(runner->feature_flags.items[i].value, &value) == 0)
+        if (strcmp(runner->feature_flags.items[i].key, flag) == 0 &&
+            boolean_parse(runner->feature_flags.items[i].value, &value) == 0)
             return value;
     return -1;
 }

@@ -111,10 +111,12 @@ static bool is_choice(const char *choices, const char *text)
 
 static int wrong_kind(const struct reading *reading, const struct tree *value, const char *wanted)
 {
-    return read_fail(reading, value->line, "%s: a %s is expected, this is a %s", value->key, wanted, tree_kind_name(value->kind));
+    return read_fail(reading, value->line, "%s: a %s is expected, this is a %s", value->key, wanted,
+                     tree_kind_name(value->kind));
 }
 
-static int read_text(const struct reading *reading, const struct schema_key *key, const struct tree *value, void *target)
+static int read_text(const struct reading *reading, const struct schema_key *key, const struct tree *value,
+                     void *target)
 {
     if (value->kind != TREE_TEXT && value->kind != TREE_INTEGER && value->kind != TREE_FLOAT)
         return wrong_kind(reading, value, "text");
@@ -123,24 +125,28 @@ static int read_text(const struct reading *reading, const struct schema_key *key
     if (key->choices != NULL && !is_choice(key->choices, value->text))
         return read_fail(reading, value->line, "%s: \"%s\" is not one of: %s", key->name, value->text, key->choices);
     if (key->kind == KEY_QUANTITY && value->text[0] != '\0' && !is_quantity(value->text))
-        return read_fail(reading, value->line, "%s: \"%s\" is no quantity such as 500m, 2, 256Mi", key->name, value->text);
+        return read_fail(reading, value->line, "%s: \"%s\" is no quantity such as 500m, 2, 256Mi", key->name,
+                         value->text);
     if (key->kind == KEY_QUANTITY && value->text[0] == '\0')
         return 0;
     set_text(target, key, value->text);
     return 0;
 }
 
-static int read_integer(const struct reading *reading, const struct schema_key *key, const struct tree *value, void *target)
+static int read_integer(const struct reading *reading, const struct schema_key *key, const struct tree *value,
+                        void *target)
 {
     if (value->kind != TREE_INTEGER)
         return wrong_kind(reading, value, "whole number");
     if (value->integer < key->least || value->integer > key->most)
-        return read_fail(reading, value->line, "%s: %" PRId64 " is not between %" PRId64 " and %" PRId64, key->name, value->integer, key->least, key->most);
+        return read_fail(reading, value->line, "%s: %" PRId64 " is not between %" PRId64 " and %" PRId64, key->name,
+                         value->integer, key->least, key->most);
     *(int64_t *)field(target, key) = value->integer;
     return 0;
 }
 
-static int read_boolean(const struct reading *reading, const struct schema_key *key, const struct tree *value, void *target)
+static int read_boolean(const struct reading *reading, const struct schema_key *key, const struct tree *value,
+                        void *target)
 {
     if (value->kind != TREE_BOOLEAN)
         return wrong_kind(reading, value, "true or false");
@@ -148,7 +154,8 @@ static int read_boolean(const struct reading *reading, const struct schema_key *
     return 0;
 }
 
-static int read_duration(const struct reading *reading, const struct schema_key *key, const struct tree *value, void *target)
+static int read_duration(const struct reading *reading, const struct schema_key *key, const struct tree *value,
+                         void *target)
 {
     if (value->kind != TREE_TEXT)
         return wrong_kind(reading, value, "duration such as \"1h30m\"");
@@ -157,7 +164,8 @@ static int read_duration(const struct reading *reading, const struct schema_key 
     return 0;
 }
 
-static int read_texts(const struct reading *reading, const struct schema_key *key, const struct tree *value, void *target)
+static int read_texts(const struct reading *reading, const struct schema_key *key, const struct tree *value,
+                      void *target)
 {
     struct config_texts *texts = field(target, key);
 
@@ -175,7 +183,8 @@ static int read_texts(const struct reading *reading, const struct schema_key *ke
     return 0;
 }
 
-static int read_pairs(const struct reading *reading, const struct schema_key *key, const struct tree *value, void *target)
+static int read_pairs(const struct reading *reading, const struct schema_key *key, const struct tree *value,
+                      void *target)
 {
     if (value->kind != TREE_TABLE)
         return wrong_kind(reading, value, "table");
@@ -205,20 +214,24 @@ static void warn_unknown(const struct reading *reading, const struct schema *sch
 int read_table(const struct reading *reading, const struct schema *schema, const struct tree *table, void *target)
 {
     static int (*const readers[])(const struct reading *, const struct schema_key *, const struct tree *, void *) = {
-        [KEY_TEXT] = read_text, [KEY_INTEGER] = read_integer, [KEY_BOOLEAN] = read_boolean, [KEY_DURATION] = read_duration,
-        [KEY_QUANTITY] = read_text, [KEY_TEXTS] = read_texts, [KEY_PAIRS] = read_pairs,
+        [KEY_TEXT] = read_text,         [KEY_INTEGER] = read_integer, [KEY_BOOLEAN] = read_boolean,
+        [KEY_DURATION] = read_duration, [KEY_QUANTITY] = read_text,   [KEY_TEXTS] = read_texts,
+        [KEY_PAIRS] = read_pairs,
     };
 
     if (table->kind != TREE_TABLE)
-        return read_fail(reading, table->line, "%s: a table is expected, this is a %s", schema->title, tree_kind_name(table->kind));
+        return read_fail(reading, table->line, "%s: a table is expected, this is a %s", schema->title,
+                         tree_kind_name(table->kind));
     for (const struct tree *value = table->first; value != NULL; value = value->next) {
         const struct schema_key *key = schema_find(schema, value->key);
 
         if (key == NULL)
             warn_unknown(reading, schema, value);
         else if (key->kind == KEY_LATER)
-            read_warn(reading, value->line, "%s in %s is not supported yet and has no effect", value->key, schema->title);
-        else if (key->kind < COUNT_OF(readers) && value->kind != TREE_NULL && readers[key->kind](reading, key, value, target) < 0)
+            read_warn(reading, value->line, "%s in %s is not supported yet and has no effect", value->key,
+                      schema->title);
+        else if (key->kind < COUNT_OF(readers) && value->kind != TREE_NULL &&
+                 readers[key->kind](reading, key, value, target) < 0)
             return -1;
     }
     return 0;

@@ -13,7 +13,8 @@ struct reading {
 
 /* Sets every key of the schema to its default. */
 void read_defaults(const struct schema *schema, void *target);
-/* Reads the scalar, list and pair keys of table into target; sections are left to the caller. Unknown keys warn. -1 at the first wrong value. */
+/* Reads the scalar, list and pair keys of table into target; sections are left to the caller. Unknown keys warn. -1 at
+ * the first wrong value. */
 int read_table(const struct reading *reading, const struct schema *schema, const struct tree *table, void *target);
 void read_warn(const struct reading *reading, unsigned line, const char *format, ...) PRINTF_LIKE(3, 4);
 int read_fail(const struct reading *reading, unsigned line, const char *format, ...) PRINTF_LIKE(3, 4);

@@ -34,14 +34,17 @@ static void describe(const struct schema *schema, struct strbuf *out)
 
         if (key->kind == KEY_SILENT || key->kind == KEY_LATER || key->kind == KEY_SECTION)
             continue;
-        strbuf_format(out, "| `%s` | %s | %s | %s%s%s%s |\n", key->name, kind_word(key), key->otherwise != NULL ? key->otherwise : "-", key->help,
-                      key->choices != NULL ? " (one of: " : "", key->choices != NULL ? key->choices : "", key->choices != NULL ? ")" : "");
+        strbuf_format(out, "| `%s` | %s | %s | %s%s%s%s |\n", key->name, kind_word(key),
+                      key->otherwise != NULL ? key->otherwise : "-", key->help,
+                      key->choices != NULL ? " (one of: " : "", key->choices != NULL ? key->choices : "",
+                      key->choices != NULL ? ")" : "");
     }
 }
 
 void config_reference(struct strbuf *out)
 {
-    strbuf_add_text(out, "# Configuration reference\n\nMade from the schema table; names and defaults are gitlab-runner's.\n");
+    strbuf_add_text(
+        out, "# Configuration reference\n\nMade from the schema table; names and defaults are gitlab-runner's.\n");
     describe(&schema_global, out);
     describe(&schema_runner, out);
     describe(&schema_kubernetes, out);

@@ -5,35 +5,74 @@
 #include <string.h>
 
 #define AT(type, member) offsetof(struct type, member)
-#define TEXT(type, name_, member, otherwise_, help_) \
-    { .name = name_, .kind = KEY_TEXT, .offset = AT(type, member), .otherwise = otherwise_, .help = help_ }
-#define CHOICE(type, name_, member, otherwise_, choices_, help_) \
-    { .name = name_, .kind = KEY_TEXT, .offset = AT(type, member), .otherwise = otherwise_, .choices = choices_, .help = help_ }
-#define WHOLE(type, name_, member, least_, most_, otherwise_, help_) \
-    { .name = name_, .kind = KEY_INTEGER, .offset = AT(type, member), .least = least_, .most = most_, .otherwise = otherwise_, .help = help_ }
-#define YES_NO(type, name_, member, otherwise_, help_) \
-    { .name = name_, .kind = KEY_BOOLEAN, .offset = AT(type, member), .otherwise = otherwise_, .help = help_ }
-#define TIME(type, name_, member, otherwise_, help_) \
-    { .name = name_, .kind = KEY_DURATION, .offset = AT(type, member), .otherwise = otherwise_, .help = help_ }
-#define AMOUNT(name_, member, help_) \
-    { .name = name_, .kind = KEY_QUANTITY, .offset = AT(config_kubernetes, member), .help = help_ }
-#define TEXTS(type, name_, member, help_) { .name = name_, .kind = KEY_TEXTS, .offset = AT(type, member), .help = help_ }
-#define PAIRS(type, name_, member, help_) { .name = name_, .kind = KEY_PAIRS, .offset = AT(type, member), .help = help_ }
-#define SECTION(name_, help_)             { .name = name_, .kind = KEY_SECTION, .help = help_ }
-#define SILENT(name_)                     { .name = name_, .kind = KEY_SILENT }
-#define LATER(name_)                      { .name = name_, .kind = KEY_LATER }
-#define SCHEMA(title_, keys_)             { .title = title_, .keys = keys_, .count = COUNT_OF(keys_) }
+#define TEXT(type, name_, member, otherwise_, help_)                                                                   \
+    {                                                                                                                  \
+        .name = name_, .kind = KEY_TEXT, .offset = AT(type, member), .otherwise = otherwise_, .help = help_            \
+    }
+#define CHOICE(type, name_, member, otherwise_, choices_, help_)                                                       \
+    {                                                                                                                  \
+        .name = name_, .kind = KEY_TEXT, .offset = AT(type, member), .otherwise = otherwise_, .choices = choices_,     \
+        .help = help_                                                                                                  \
+    }
+#define WHOLE(type, name_, member, least_, most_, otherwise_, help_)                                                   \
+    {                                                                                                                  \
+        .name = name_, .kind = KEY_INTEGER, .offset = AT(type, member), .least = least_, .most = most_,                \
+        .otherwise = otherwise_, .help = help_                                                                         \
+    }
+#define YES_NO(type, name_, member, otherwise_, help_)                                                                 \
+    {                                                                                                                  \
+        .name = name_, .kind = KEY_BOOLEAN, .offset = AT(type, member), .otherwise = otherwise_, .help = help_         \
+    }
+#define TIME(type, name_, member, otherwise_, help_)                                                                   \
+    {                                                                                                                  \
+        .name = name_, .kind = KEY_DURATION, .offset = AT(type, member), .otherwise = otherwise_, .help = help_        \
+    }
+#define AMOUNT(name_, member, help_)                                                                                   \
+    {                                                                                                                  \
+        .name = name_, .kind = KEY_QUANTITY, .offset = AT(config_kubernetes, member), .help = help_                    \
+    }
+#define TEXTS(type, name_, member, help_)                                                                              \
+    {                                                                                                                  \
+        .name = name_, .kind = KEY_TEXTS, .offset = AT(type, member), .help = help_                                    \
+    }
+#define PAIRS(type, name_, member, help_)                                                                              \
+    {                                                                                                                  \
+        .name = name_, .kind = KEY_PAIRS, .offset = AT(type, member), .help = help_                                    \
+    }
+#define SECTION(name_, help_)                                                                                          \
+    {                                                                                                                  \
+        .name = name_, .kind = KEY_SECTION, .help = help_                                                              \
+    }
+#define SILENT(name_)                                                                                                  \
+    {                                                                                                                  \
+        .name = name_, .kind = KEY_SILENT                                                                              \
+    }
+#define LATER(name_)                                                                                                   \
+    {                                                                                                                  \
+        .name = name_, .kind = KEY_LATER                                                                               \
+    }
+#define SCHEMA(title_, keys_)                                                                                          \
+    {                                                                                                                  \
+        .title = title_, .keys = keys_, .count = COUNT_OF(keys_)                                                       \
+    }
 
 static const struct schema_key global_keys[] = {
     WHOLE(config, "concurrent", concurrent, 1, 10000, "1", "jobs this controller drives at once, over all [[runners]]"),
-    WHOLE(config, "check_interval", check_interval_s, INT_MIN, 86400, "3", "seconds between job requests, divided by the number of [[runners]]; below 1 means 3"),
-    CHOICE(config, "log_level", log_level, "info", "debug info warn warning error fatal panic", "least important event that is logged"),
+    WHOLE(config, "check_interval", check_interval_s, INT_MIN, 86400, "3",
+          "seconds between job requests, divided by the number of [[runners]]; below 1 means 3"),
+    CHOICE(config, "log_level", log_level, "info", "debug info warn warning error fatal panic",
+           "least important event that is logged"),
     CHOICE(config, "log_format", log_format, "runner", "runner text json", "form of the log on stderr"),
     WHOLE(config, "shutdown_timeout", shutdown_timeout_s, 0, 86400, "30", "seconds a forced stop may take"),
     TEXT(config, "listen_address", listen_address, NULL, "host:port of /healthz, /readyz and /metrics; unset: none"),
     SECTION("runners", "one entry for each registration"),
-    SILENT("session_server"), SILENT("user"), SILENT("sentry_dsn"), SILENT("machine"), SILENT("experimental"),
-    SILENT("connection_max_age"), LATER("labels"),
+    SILENT("session_server"),
+    SILENT("user"),
+    SILENT("sentry_dsn"),
+    SILENT("machine"),
+    SILENT("experimental"),
+    SILENT("connection_max_age"),
+    LATER("labels"),
 };
 const struct schema schema_global = SCHEMA("global section", global_keys);
 
@@ -41,31 +80,59 @@ static const struct schema_key runner_keys[] = {
     TEXT(config_runner, "name", name, "", "description of the runner, shown in the job's log"),
     TEXT(config_runner, "url", url, NULL, "DataOps URL, for example https://app.dataops.live"),
     TEXT(config_runner, "token", token, NULL, "runner token; better token_file"),
-    TEXT(config_runner, "token_file", token_file, NULL, "file that holds the runner token, for example a mounted Secret"),
+    TEXT(config_runner, "token_file", token_file, NULL,
+         "file that holds the runner token, for example a mounted Secret"),
     TEXT(config_runner, "executor", executor, "kubernetes", "kubernetes; docker is read as kubernetes"),
     WHOLE(config_runner, "limit", limit, 0, 10000, "0", "jobs at once for this entry; 0: no limit of its own"),
     WHOLE(config_runner, "request_concurrency", request_concurrency, 0, 100, "1", "job requests open at once"),
-    YES_NO(config_runner, "strict_check_interval", strict_check_interval, "false", "do not ask again at once after a job came"),
-    WHOLE(config_runner, "output_limit", output_limit_kib, 1, 1048576, "4096", "KiB of job log; later output is dropped, the job goes on"),
-    WHOLE(config_runner, "unhealthy_requests_limit", unhealthy_requests_limit, 1, 1000, "3", "refused job requests in a row before this entry sleeps"),
+    YES_NO(config_runner, "strict_check_interval", strict_check_interval, "false",
+           "do not ask again at once after a job came"),
+    WHOLE(config_runner, "output_limit", output_limit_kib, 1, 1048576, "4096",
+          "KiB of job log; later output is dropped, the job goes on"),
+    WHOLE(config_runner, "unhealthy_requests_limit", unhealthy_requests_limit, 1, 1000, "3",
+          "refused job requests in a row before this entry sleeps"),
     TIME(config_runner, "unhealthy_interval", unhealthy_interval_ms, "60m", "how long it sleeps"),
     TEXTS(config_runner, "environment", environment, "KEY=value for every job, below the job's own variables"),
     TEXT(config_runner, "builds_dir", builds_dir, "/builds", "folder in the pod that projects are cloned into"),
-    CHOICE(config_runner, "shell", shell, "bash", "bash sh", "shell of the scripts; bash falls back to sh where the image has none"),
+    CHOICE(config_runner, "shell", shell, "bash", "bash sh",
+           "shell of the scripts; bash falls back to sh where the image has none"),
     TEXT(config_runner, "clone_url", clone_url, NULL, "other base URL for git"),
-    TEXT(config_runner, "tls-ca-file", tls_ca_file, NULL, "CA certificates for DataOps, also trusted by git and transfers in the pod"),
+    TEXT(config_runner, "tls-ca-file", tls_ca_file, NULL,
+         "CA certificates for DataOps, also trusted by git and transfers in the pod"),
     TEXT(config_runner, "tls-cert-file", tls_cert_file, NULL, "client certificate for DataOps"),
     TEXT(config_runner, "tls-key-file", tls_key_file, NULL, "its key"),
     PAIRS(config_runner, "feature_flags", feature_flags, "FF_NAME = true or false; final, a job cannot change it"),
     WHOLE(config_runner, "id", id, 0, INT64_MAX, "0", "number of the runner at DataOps, written by register"),
     SECTION("kubernetes", "how a job's pod looks"),
     SECTION("docker", "read for image and volumes, so that files written for Docker work"),
-    SILENT("token_obtained_at"), SILENT("token_expires_at"), SILENT("custom_build_dir"), SILENT("safe_directory_checkout"), SILENT("clean_git_config"),
-    SILENT("ssh"), SILENT("parallels"), SILENT("virtualbox"), SILENT("machine"), SILENT("custom"), SILENT("instance"), SILENT("autoscaler"),
-    SILENT("referees"), SILENT("monitoring"), SILENT("step_runner_image"), SILENT("proxy_exec"), SILENT("cache_dir"),
-    LATER("cache"), LATER("pre_build_script"), LATER("post_build_script"), LATER("pre_get_sources_script"), LATER("post_get_sources_script"),
-    LATER("prepare_timeout"), LATER("get_sources_timeout"), LATER("debug_trace_disabled"), LATER("job_status_final_update_retry_limit"),
-    LATER("labels"), LATER("artifact"),
+    SILENT("token_obtained_at"),
+    SILENT("token_expires_at"),
+    SILENT("custom_build_dir"),
+    SILENT("safe_directory_checkout"),
+    SILENT("clean_git_config"),
+    SILENT("ssh"),
+    SILENT("parallels"),
+    SILENT("virtualbox"),
+    SILENT("machine"),
+    SILENT("custom"),
+    SILENT("instance"),
+    SILENT("autoscaler"),
+    SILENT("referees"),
+    SILENT("monitoring"),
+    SILENT("step_runner_image"),
+    SILENT("proxy_exec"),
+    SILENT("cache_dir"),
+    LATER("cache"),
+    LATER("pre_build_script"),
+    LATER("post_build_script"),
+    LATER("pre_get_sources_script"),
+    LATER("post_get_sources_script"),
+    LATER("prepare_timeout"),
+    LATER("get_sources_timeout"),
+    LATER("debug_trace_disabled"),
+    LATER("job_status_final_update_retry_limit"),
+    LATER("labels"),
+    LATER("artifact"),
 };
 const struct schema schema_runner = SCHEMA("[[runners]]", runner_keys);
 
@@ -76,11 +143,14 @@ static const struct schema_key kubernetes_keys[] = {
     TEXT(config_kubernetes, "key_file", key_file, NULL, "client key, with host"),
     TEXT(config_kubernetes, "ca_file", ca_file, NULL, "CA of the API server"),
     TEXT(config_kubernetes, "bearer_token", bearer_token, NULL, "token for API calls"),
-    TEXT(config_kubernetes, "namespace", ns, NULL, "where job pods are created; unset: the service account's or context's"),
+    TEXT(config_kubernetes, "namespace", ns, NULL,
+         "where job pods are created; unset: the service account's or context's"),
     TEXT(config_kubernetes, "image", image, NULL, "image of a job that names none"),
-    TEXT(config_kubernetes, "helper_image", helper_image, "docker.io/dataops-runner:" DATAOPS_VERSION, "image that holds dataops-courier, dataops-step and git"),
+    TEXT(config_kubernetes, "helper_image", helper_image, "docker.io/dataops-runner:" DATAOPS_VERSION,
+         "image that holds dataops-courier, dataops-step and git"),
     TEXT(config_kubernetes, "service_account", service_account, NULL, "service account of job pods"),
-    TEXTS(config_kubernetes, "pull_policy", pull_policy, "always, if-not-present, never; what a job may ask for when set"),
+    TEXTS(config_kubernetes, "pull_policy", pull_policy,
+          "always, if-not-present, never; what a job may ask for when set"),
     TEXTS(config_kubernetes, "image_pull_secrets", image_pull_secrets, "names of registry Secrets"),
     AMOUNT("cpu_request", build.cpu_request, "CPU request of the build container"),
     AMOUNT("cpu_limit", build.cpu_limit, "CPU limit of the build container"),
@@ -97,67 +167,121 @@ static const struct schema_key kubernetes_keys[] = {
     PAIRS(config_kubernetes, "node_selector", node_selector, "labels a node must have"),
     PAIRS(config_kubernetes, "node_tolerations", node_tolerations, "\"key=value\" = \"effect\""),
     PAIRS(config_kubernetes, "pod_labels", pod_labels, "labels of job pods; values may hold job variables"),
-    PAIRS(config_kubernetes, "pod_annotations", pod_annotations, "annotations of job pods; values may hold job variables"),
+    PAIRS(config_kubernetes, "pod_annotations", pod_annotations,
+          "annotations of job pods; values may hold job variables"),
     WHOLE(config_kubernetes, "poll_timeout", poll_timeout_s, 1, 86400, "180", "seconds a pod may take to start"),
-    WHOLE(config_kubernetes, "pod_termination_grace_period_seconds", grace_s, 0, 3600, "30", "grace for after_script when a pod is drained"),
-    CHOICE(config_kubernetes, "pod_security", pod_security, "baseline", "baseline restricted", "shape of the pod: courier as root with five capabilities, or both containers as one uid"),
-    WHOLE(config_kubernetes, "run_as_user", run_as_user, 1, INT_MAX, "1000", "uid of both containers with pod_security = \"restricted\""),
+    WHOLE(config_kubernetes, "pod_termination_grace_period_seconds", grace_s, 0, 3600, "30",
+          "grace for after_script when a pod is drained"),
+    CHOICE(config_kubernetes, "pod_security", pod_security, "baseline", "baseline restricted",
+           "shape of the pod: courier as root with five capabilities, or both containers as one uid"),
+    WHOLE(config_kubernetes, "run_as_user", run_as_user, 1, INT_MAX, "1000",
+          "uid of both containers with pod_security = \"restricted\""),
     WHOLE(config_kubernetes, "run_as_group", run_as_group, 1, INT_MAX, "1000", "their gid"),
-    YES_NO(config_kubernetes, "mask_mounted_secrets", mask_mounted_secrets, "true", "mask the values of mounted Secrets in the log"),
-    YES_NO(config_kubernetes, "automount_service_account_token", automount_service_account_token, "false", "give job pods an API token"),
+    YES_NO(config_kubernetes, "mask_mounted_secrets", mask_mounted_secrets, "true",
+           "mask the values of mounted Secrets in the log"),
+    YES_NO(config_kubernetes, "automount_service_account_token", automount_service_account_token, "false",
+           "give job pods an API token"),
     SECTION("volumes", "secret, config_map, pvc, empty_dir, host_path"),
-    SILENT("helper_image_flavor"), SILENT("helper_image_autoset_arch_and_os"), SILENT("poll_interval"), SILENT("logs_base_dir"), SILENT("scripts_base_dir"),
-    SILENT("suspend_pvc_size"), SILENT("suspend_pvc_storage_class"), SILENT("print_pod_warning_events"), SILENT("cleanup_resources_timeout"),
+    SILENT("helper_image_flavor"),
+    SILENT("helper_image_autoset_arch_and_os"),
+    SILENT("poll_interval"),
+    SILENT("logs_base_dir"),
+    SILENT("scripts_base_dir"),
+    SILENT("suspend_pvc_size"),
+    SILENT("suspend_pvc_storage_class"),
+    SILENT("print_pod_warning_events"),
+    SILENT("cleanup_resources_timeout"),
     SILENT("resource_availability_check_max_attempts"),
-    LATER("affinity"), LATER("services"), LATER("privileged"), LATER("allow_privilege_escalation"), LATER("cap_add"), LATER("cap_drop"),
-    LATER("pod_security_context"), LATER("build_container_security_context"), LATER("helper_container_security_context"),
-    LATER("service_container_security_context"), LATER("init_permissions_container_security_context"), LATER("priority_class_name"),
-    LATER("scheduler_name"), LATER("runtime_class_name"), LATER("dns_policy"), LATER("dns_config"), LATER("host_aliases"), LATER("container_lifecycle"),
-    LATER("pod_spec"), LATER("allowed_images"), LATER("allowed_services"), LATER("allowed_pull_policies"), LATER("allowed_users"), LATER("allowed_groups"),
-    LATER("namespace_overwrite_allowed"), LATER("namespace_per_job"), LATER("service_account_overwrite_allowed"), LATER("bearer_token_overwrite_allowed"),
-    LATER("pod_labels_overwrite_allowed"), LATER("pod_annotations_overwrite_allowed"), LATER("node_selector_overwrite_allowed"),
-    LATER("node_tolerations_overwrite_allowed"), LATER("cpu_limit_overwrite_max_allowed"), LATER("cpu_request_overwrite_max_allowed"),
-    LATER("memory_limit_overwrite_max_allowed"), LATER("memory_request_overwrite_max_allowed"), LATER("ephemeral_storage_limit"),
-    LATER("ephemeral_storage_request"), LATER("cleanup_grace_period_seconds"), LATER("use_service_account_image_pull_secrets"), LATER("retry_limit"),
-    LATER("retry_backoff_max"), LATER("retry_limits"), LATER("autoscaler"), LATER("pod_disruption_budget"),
+    LATER("affinity"),
+    LATER("services"),
+    LATER("privileged"),
+    LATER("allow_privilege_escalation"),
+    LATER("cap_add"),
+    LATER("cap_drop"),
+    LATER("pod_security_context"),
+    LATER("build_container_security_context"),
+    LATER("helper_container_security_context"),
+    LATER("service_container_security_context"),
+    LATER("init_permissions_container_security_context"),
+    LATER("priority_class_name"),
+    LATER("scheduler_name"),
+    LATER("runtime_class_name"),
+    LATER("dns_policy"),
+    LATER("dns_config"),
+    LATER("host_aliases"),
+    LATER("container_lifecycle"),
+    LATER("pod_spec"),
+    LATER("allowed_images"),
+    LATER("allowed_services"),
+    LATER("allowed_pull_policies"),
+    LATER("allowed_users"),
+    LATER("allowed_groups"),
+    LATER("namespace_overwrite_allowed"),
+    LATER("namespace_per_job"),
+    LATER("service_account_overwrite_allowed"),
+    LATER("bearer_token_overwrite_allowed"),
+    LATER("pod_labels_overwrite_allowed"),
+    LATER("pod_annotations_overwrite_allowed"),
+    LATER("node_selector_overwrite_allowed"),
+    LATER("node_tolerations_overwrite_allowed"),
+    LATER("cpu_limit_overwrite_max_allowed"),
+    LATER("cpu_request_overwrite_max_allowed"),
+    LATER("memory_limit_overwrite_max_allowed"),
+    LATER("memory_request_overwrite_max_allowed"),
+    LATER("ephemeral_storage_limit"),
+    LATER("ephemeral_storage_request"),
+    LATER("cleanup_grace_period_seconds"),
+    LATER("use_service_account_image_pull_secrets"),
+    LATER("retry_limit"),
+    LATER("retry_backoff_max"),
+    LATER("retry_limits"),
+    LATER("autoscaler"),
+    LATER("pod_disruption_budget"),
 };
 const struct schema schema_kubernetes = SCHEMA("[runners.kubernetes]", kubernetes_keys);
 
 static const struct schema_key docker_keys[] = {
-    TEXT(config_runner, "image", docker_image, NULL, "image of a job that names none, when [runners.kubernetes] has none either"),
+    TEXT(config_runner, "image", docker_image, NULL,
+         "image of a job that names none, when [runners.kubernetes] has none either"),
     SECTION("volumes", "host:container:mode for /secrets, /agent_cache and /local_config"),
 };
 /* Other keys of [runners.docker] have no meaning here and are passed over in silence: config/volumes.c. */
 const struct schema schema_docker = SCHEMA("[runners.docker]", docker_keys);
 
-#define VOLUME_COMMON                                                                                              \
-    TEXT(config_volume, "name", name, NULL, "name of the Secret, ConfigMap or claim; a free name otherwise"),      \
-        TEXT(config_volume, "mount_path", mount_path, NULL, "where it appears in the build container"),            \
-        TEXT(config_volume, "sub_path", sub_path, NULL, "folder or file inside the volume"),                       \
+#define VOLUME_COMMON                                                                                                  \
+    TEXT(config_volume, "name", name, NULL, "name of the Secret, ConfigMap or claim; a free name otherwise"),          \
+        TEXT(config_volume, "mount_path", mount_path, NULL, "where it appears in the build container"),                \
+        TEXT(config_volume, "sub_path", sub_path, NULL, "folder or file inside the volume"),                           \
         YES_NO(config_volume, "read_only", read_only, "false", "mounted without write access")
-#define VOLUME_ITEMS       PAIRS(config_volume, "items", items, "key = path: only these keys, under these paths")
-#define VOLUME_PROPAGATION TEXT(config_volume, "mount_propagation", mount_propagation, NULL, "Kubernetes' mountPropagation")
+#define VOLUME_ITEMS PAIRS(config_volume, "items", items, "key = path: only these keys, under these paths")
+#define VOLUME_PROPAGATION                                                                                             \
+    TEXT(config_volume, "mount_propagation", mount_propagation, NULL, "Kubernetes' mountPropagation")
 
 static const struct schema_key secret_keys[] = {
-    VOLUME_COMMON, VOLUME_ITEMS,
+    VOLUME_COMMON,
+    VOLUME_ITEMS,
     WHOLE(config_volume, "default_mode", default_mode, -1, 0777, "-1", "mode of the files"),
     YES_NO(config_volume, "optional", optional, "false", "the pod starts without it"),
 };
 static const struct schema_key config_map_keys[] = { VOLUME_COMMON, VOLUME_ITEMS };
 static const struct schema_key pvc_keys[] = { VOLUME_COMMON, VOLUME_PROPAGATION };
 static const struct schema_key empty_dir_keys[] = {
-    VOLUME_COMMON, VOLUME_PROPAGATION,
+    VOLUME_COMMON,
+    VOLUME_PROPAGATION,
     TEXT(config_volume, "medium", medium, NULL, "\"Memory\" for a memory volume"),
     { .name = "size_limit", .kind = KEY_QUANTITY, .offset = AT(config_volume, size_limit), .help = "most it may hold" },
 };
 static const struct schema_key host_path_keys[] = {
-    VOLUME_COMMON, VOLUME_PROPAGATION,
+    VOLUME_COMMON,
+    VOLUME_PROPAGATION,
     TEXT(config_volume, "host_path", host_path, NULL, "folder on the node; unset: mount_path"),
 };
 /* In the order of enum config_volume_kind. */
 const struct schema schema_volumes[] = {
-    SCHEMA("[[runners.kubernetes.volumes.secret]]", secret_keys), SCHEMA("[[runners.kubernetes.volumes.config_map]]", config_map_keys),
-    SCHEMA("[[runners.kubernetes.volumes.pvc]]", pvc_keys), SCHEMA("[[runners.kubernetes.volumes.empty_dir]]", empty_dir_keys),
+    SCHEMA("[[runners.kubernetes.volumes.secret]]", secret_keys),
+    SCHEMA("[[runners.kubernetes.volumes.config_map]]", config_map_keys),
+    SCHEMA("[[runners.kubernetes.volumes.pvc]]", pvc_keys),
+    SCHEMA("[[runners.kubernetes.volumes.empty_dir]]", empty_dir_keys),
     SCHEMA("[[runners.kubernetes.volumes.host_path]]", host_path_keys),
 };
 const char *const schema_volume_names[] = { "secret", "config_map", "pvc", "empty_dir", "host_path" };

@@ -8,27 +8,27 @@ enum key_kind {
     KEY_TEXT,
     KEY_INTEGER,
     KEY_BOOLEAN,
-    KEY_DURATION,  /* Go duration, kept in ms (uint64_t) */
-    KEY_QUANTITY,  /* Kubernetes quantity, kept as text */
-    KEY_TEXTS,     /* one text or a list of them */
-    KEY_PAIRS,     /* table of texts; booleans and numbers as written */
-    KEY_SECTION,   /* a sub-table with keys of its own */
-    KEY_SILENT,    /* known, without effect here, not worth a word */
-    KEY_LATER,     /* known, not supported yet: a warning */
+    KEY_DURATION, /* Go duration, kept in ms (uint64_t) */
+    KEY_QUANTITY, /* Kubernetes quantity, kept as text */
+    KEY_TEXTS,    /* one text or a list of them */
+    KEY_PAIRS,    /* table of texts; booleans and numbers as written */
+    KEY_SECTION,  /* a sub-table with keys of its own */
+    KEY_SILENT,   /* known, without effect here, not worth a word */
+    KEY_LATER,    /* known, not supported yet: a warning */
 };
 struct schema;
 struct schema_key {
     const char *name;
     enum key_kind kind;
     size_t offset;
-    int64_t least, most;       /* INTEGER */
-    const char *otherwise;     /* default as text; NULL unset */
-    const char *choices;       /* TEXT: allowed words separated by blanks */
+    int64_t least, most;   /* INTEGER */
+    const char *otherwise; /* default as text; NULL unset */
+    const char *choices;   /* TEXT: allowed words separated by blanks */
     const struct schema *section;
     const char *help;
 };
 struct schema {
-    const char *title;         /* "[runners.kubernetes]" */
+    const char *title; /* "[runners.kubernetes]" */
     const struct schema_key *keys;
     size_t count;
 };

@@ -2,7 +2,8 @@
 
 #include <string.h>
 
-/* What DataOps' documented container mounts become in a pod (install.md sections 1 and 6): names are those of the chart. */
+/* What DataOps' documented container mounts become in a pod (install.md sections 1 and 6): names are those of the
+ * chart. */
 static const struct {
     const char *path, *name;
     enum config_volume_kind kind;
@@ -24,7 +25,8 @@ static struct config_volume *add_volume(struct config_volumes *volumes, enum con
     return volume;
 }
 
-static int read_one(const struct reading *reading, enum config_volume_kind kind, const struct tree *table, struct config_volumes *volumes)
+static int read_one(const struct reading *reading, enum config_volume_kind kind, const struct tree *table,
+                    struct config_volumes *volumes)
 {
     struct config_volume *volume = add_volume(volumes, kind);
 
@@ -33,7 +35,8 @@ static int read_one(const struct reading *reading, enum config_volume_kind kind,
     if (volume->name == NULL || volume->name[0] == '\0')
         return read_fail(reading, table->line, "%s: name is missing", schema_volumes[kind].title);
     if (volume->mount_path == NULL || volume->mount_path[0] == '\0')
-        return read_fail(reading, table->line, "%s %s: mount_path is missing", schema_volumes[kind].title, volume->name);
+        return read_fail(reading, table->line, "%s %s: mount_path is missing", schema_volumes[kind].title,
+                         volume->name);
     return 0;
 }
 
@@ -47,7 +50,9 @@ int volumes_read(const struct reading *reading, const struct tree *table, struct
         while (found < 5 && strcmp(schema_volume_names[found], kind->key) != 0)
             found++;
         if (found == 5)
-            return read_fail(reading, kind->line, "volumes.%s is not supported: use secret, config_map, pvc, empty_dir or host_path", kind->key);
+            return read_fail(reading, kind->line,
+                             "volumes.%s is not supported: use secret, config_map, pvc, empty_dir or host_path",
+                             kind->key);
         if (kind->kind == TREE_TABLE && read_one(reading, (enum config_volume_kind)found, kind, volumes) < 0)
             return -1;
         if (kind->kind != TREE_LIST)
@@ -77,7 +82,8 @@ static void add_well_known(struct config_volumes *volumes, size_t which, bool re
     volume->from_docker = true;
 }
 
-/* "host:container[:mode]": the container's path decides; a bare path ("/cache") is Docker's anonymous volume and has no meaning here. */
+/* "host:container[:mode]": the container's path decides; a bare path ("/cache") is Docker's anonymous volume and has no
+ * meaning here. */
 static int read_docker_volume(const struct reading *reading, const struct tree *item, struct config_volumes *volumes)
 {
     const char *first = item->kind == TREE_TEXT ? strchr(item->text, ':') : NULL;
@@ -96,7 +102,9 @@ static int read_docker_volume(const struct reading *reading, const struct tree *
                 add_well_known(volumes, i, second != NULL && strcmp(second + 1, "ro") == 0);
             return 0;
         }
-    read_warn(reading, item->line, "volumes: \"%s\" has no effect: a folder of the node needs [[runners.kubernetes.volumes.host_path]]", item->text);
+    read_warn(reading, item->line,
+              "volumes: \"%s\" has no effect: a folder of the node needs [[runners.kubernetes.volumes.host_path]]",
+              item->text);
     return 0;
 }
 

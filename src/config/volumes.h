@@ -6,7 +6,8 @@
 
 /* Reads [runners.kubernetes.volumes]. */
 int volumes_read(const struct reading *reading, const struct tree *table, struct config_volumes *volumes);
-/* Reads [runners.docker]: image, and "host:container:mode" volumes for the folders that DataOps jobs need. A path that is mounted already stays as it is. */
+/* Reads [runners.docker]: image, and "host:container:mode" volumes for the folders that DataOps jobs need. A path that
+ * is mounted already stays as it is. */
 int volumes_read_docker(const struct reading *reading, const struct tree *docker, struct config_runner *runner);
 void volumes_clear(struct config_volumes *volumes);
 

@@ -69,7 +69,7 @@ static void adopt_take_reasons(struct run *run, const struct cJSON *list)
 
 static void adopt_take_notes(struct run *run, const struct cJSON *pod)
 {
-    const char *notes = json_text(json_get(json_get(pod, "metadata"), "annotations") , POD_ANNOTATION_NOTES, NULL);
+    const char *notes = json_text(json_get(json_get(pod, "metadata"), "annotations"), POD_ANNOTATION_NOTES, NULL);
     struct error ignored = ERROR_NONE;
     OWNED_JSON struct cJSON *list = notes != NULL ? json_parse(notes, strlen(notes), &ignored) : NULL;
 
@@ -83,7 +83,8 @@ static void adopt_asked_plan(void *owner, const struct kube_answer *answer)
 
     run->store_call = NULL;
     if (answer->kind == KUBE_OK)
-        run_fail(run, JOB_CANNOT_START, REASON_SYSTEM, "the controller was restarted before the job's plan was stored; nothing of the job ran");
+        run_fail(run, JOB_CANNOT_START, REASON_SYSTEM,
+                 "the controller was restarted before the job's plan was stored; nothing of the job ran");
     else if (answer->kind == KUBE_EXISTS)
         run_handle(run, JOB_PLAN_STORED);
     else
@@ -117,7 +118,9 @@ struct run *adopt_pod(struct cluster *cluster, const struct cJSON *pod, const st
 
     if (intake == NULL) {
         log_event(LOG_WARN, "pod_not_adopted", "pod=%s why=\"%s\"", status->name,
-                  sealed == NULL ? "it carries no sealed annotation" : json == NULL ? "its sealed annotation cannot be opened" : "no runner entry fits");
+                  sealed == NULL ? "it carries no sealed annotation"
+                  : json == NULL ? "its sealed annotation cannot be opened"
+                                 : "no runner entry fits");
         return NULL;
     }
     run = run_begin(intake, (uint64_t)json_int(json, "job_id", 0), json_text(json, "token", ""));

@@ -59,10 +59,14 @@ static void cluster_trouble(void *owner, const struct error *error)
 }
 
 static const struct kube_watch_events cluster_watch_events = {
-    .changed = cluster_pod_changed, .gone = cluster_pod_gone, .listed = cluster_listed, .trouble = cluster_trouble,
+    .changed = cluster_pod_changed,
+    .gone = cluster_pod_gone,
+    .listed = cluster_listed,
+    .trouble = cluster_trouble,
 };
 
-static struct kube *cluster_client(struct controller *controller, const struct config_kubernetes *wish, struct error *error)
+static struct kube *cluster_client(struct controller *controller, const struct config_kubernetes *wish,
+                                   struct error *error)
 {
     struct kube_place place = controller->options.place;
 
@@ -126,7 +130,8 @@ void cluster_start(struct cluster *cluster)
     strbuf_add_text(&selector, "labelSelector=");
     url_escape(POD_LABEL_RELEASE "=", &selector);
     url_escape(cluster->controller->options.release, &selector);
-    cluster->watch = kube_watch_start(cluster->kube, cluster->ns, "pods", strbuf_text(&selector), NULL, &cluster_watch_events, cluster);
+    cluster->watch = kube_watch_start(cluster->kube, cluster->ns, "pods", strbuf_text(&selector), NULL,
+                                      &cluster_watch_events, cluster);
     strbuf_clear(&selector);
 }
 

@@ -55,7 +55,8 @@ static void controller_signalled(void *owner, int number)
     struct controller *controller = owner;
     bool again = controller->stopping || (controller->draining && number == SIGQUIT);
 
-    log_event(LOG_INFO, "signal", "number=%d jobs=%u open_requests=%u", number, controller->run_count, controller->open_requests);
+    log_event(LOG_INFO, "signal", "number=%d jobs=%u open_requests=%u", number, controller->run_count,
+              controller->open_requests);
     timer_stop(&controller->poll_timer);
     if (again && number != SIGQUIT) {
         controller_end_due(controller);
@@ -102,7 +103,7 @@ struct controller *controller_new(const struct controller_options *options, stru
 void controller_begin(struct controller *controller)
 {
     LIST_EACH(node, &controller->clusters)
-        cluster_start(list_of(node, struct cluster, node));
+    cluster_start(list_of(node, struct cluster, node));
     if (!controller->draining && !controller->stopping)
         intake_start(controller);
 }
@@ -113,12 +114,14 @@ enum controller_end controller_run(struct controller *controller)
 
     for (size_t i = 0; i < COUNT_OF(signals); i++)
         loop_on_signal(controller->loop, signals[i], controller_signalled, controller);
-    log_event(LOG_INFO, "controller_started", "version=%s revision=%s release=%s system_id=%s runners=%zu concurrent=%" PRId64, DATAOPS_VERSION,
+    log_event(LOG_INFO, "controller_started",
+              "version=%s revision=%s release=%s system_id=%s runners=%zu concurrent=%" PRId64, DATAOPS_VERSION,
               DATAOPS_REVISION, controller->options.release, controller->options.system_id, controller->intake_count,
               controller->options.config->concurrent);
     enroll_start(controller);
     loop_run(controller->loop);
-    log_event(LOG_INFO, "controller_stopped", "jobs_handed_over=%u received=%" PRIu64 " succeeded=%" PRIu64 " failed=%" PRIu64, controller->run_count,
+    log_event(LOG_INFO, "controller_stopped",
+              "jobs_handed_over=%u received=%" PRIu64 " succeeded=%" PRIu64 " failed=%" PRIu64, controller->run_count,
               controller->jobs_received, controller->jobs_succeeded, controller->jobs_failed);
     return CONTROLLER_DONE;
 }
@@ -133,12 +136,12 @@ void controller_free(struct controller *controller)
     dataops_cancel(controller->enroll_call);
     controller->stopping = true;
     LIST_EACH_SAFE(node, &controller->runs)
-        run_free(list_of(node, struct run, node));
+    run_free(list_of(node, struct run, node));
     for (size_t i = 0; i < controller->intake_count; i++)
         intake_clear(&controller->intakes[i]);
     state_free(controller->state);
     LIST_EACH_SAFE(node, &controller->clusters)
-        cluster_free(list_of(node, struct cluster, node));
+    cluster_free(list_of(node, struct cluster, node));
     listen_stop(controller->listen);
     http_free(controller->http);
     ws_free(controller->ws);

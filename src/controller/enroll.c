@@ -57,12 +57,14 @@ static void enroll_registered(void *owner, const struct dataops_answer *answer)
         reply = json_parse(answer->reply->body.bytes, answer->reply->body.length, &error);
     token = json_text(reply, "token", NULL);
     if (token == NULL) {
-        log_event(LOG_ERROR, "registration_failed", "status=%d error=\"%s\"", answer->status, answer->status == 201 ? error.text : answer->error.text);
+        log_event(LOG_ERROR, "registration_failed", "status=%d error=\"%s\"", answer->status,
+                  answer->status == 201 ? error.text : answer->error.text);
         enroll_later(controller);
         return;
     }
     dataops_set_token(intake->dataops, token);
-    state_store_registration(controller->state, intake->runner->url, token, json_int(reply, "id", 0), json_text(reply, "token_expires_at", NULL), enroll_stored, intake);
+    state_store_registration(controller->state, intake->runner->url, token, json_int(reply, "id", 0),
+                             json_text(reply, "token_expires_at", NULL), enroll_stored, intake);
 }
 
 static void enroll_register(struct intake *intake)
@@ -70,8 +72,12 @@ static void enroll_register(struct intake *intake)
     struct controller *controller = intake->controller;
     const struct controller_registration *wish = controller->options.registration;
     struct dataops_register request = {
-        .description = wish->description, .tag_list = wish->tag_list, .access_level = wish->access_level, .run_untagged = wish->run_untagged,
-        .locked = wish->locked, .maximum_timeout_s = wish->maximum_timeout_s,
+        .description = wish->description,
+        .tag_list = wish->tag_list,
+        .access_level = wish->access_level,
+        .run_untagged = wish->run_untagged,
+        .locked = wish->locked,
+        .maximum_timeout_s = wish->maximum_timeout_s,
     };
 
     dataops_set_token(intake->dataops, wish->token);
@@ -122,7 +128,8 @@ static void enroll_state_ready(void *owner, const struct error *error)
         enroll_next(controller);
         return;
     }
-    log_event(LOG_WARN, "state_unreadable", "why=\"%s\" effect=\"a restart of the controller cannot go on with running jobs\"", error->text);
+    log_event(LOG_WARN, "state_unreadable",
+              "why=\"%s\" effect=\"a restart of the controller cannot go on with running jobs\"", error->text);
     /* Without a token nothing can begin; with one, jobs can run, only a restart will not find them again. */
     if (enroll_without_token(controller) == NULL && (error->blame == BLAME_DENIED || controller->enroll_tries++ >= 2))
         controller_begin(controller);
@@ -135,5 +142,6 @@ void enroll_start(struct controller *controller)
     const struct cluster *cluster = controller->intakes[0].cluster;
     const char *ns = controller->options.ns != NULL ? controller->options.ns : cluster->ns;
 
-    controller->state = state_open(controller->loop, cluster->kube, ns, controller->options.release, enroll_state_ready, controller);
+    controller->state =
+        state_open(controller->loop, cluster->kube, ns, controller->options.release, enroll_state_ready, controller);
 }

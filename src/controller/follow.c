@@ -8,13 +8,14 @@
 
 #include <string.h>
 
-#define FOLLOW_HELD_MOST   (1u * MIB)    /* proven bytes kept while DataOps does not take them; above: stop reading */
-#define FOLLOW_RESUME_AT   (256u * KIB)
-#define FOLLOW_SILENCE_MS  75000         /* courier's heartbeat is 30 s: two missed and a half */
-#define FOLLOW_OVERLAP_S   10
-#define REPAIRS_BEFORE_START 2           /* after this many broken reads in a row, read from byte 0 */
-#define REPAIRS_BEFORE_HOLE  5           /* after this many, what is missing is missing */
-#define LAST_READS_MOST      3           /* plain reads after the container ended */
+#define FOLLOW_HELD_MOST     (1u * MIB) /* proven bytes kept while DataOps does not take them; above: stop reading */
+#define FOLLOW_RESUME_AT     (256u * KIB)
+#define FOLLOW_SILENCE_MS    75000 /* courier's heartbeat is 30 s: two missed and a half */
+#define FOLLOW_LAST_BYTES_MS 3000  /* how long a stream may go on after its container ended */
+#define FOLLOW_OVERLAP_S     10
+#define REPAIRS_BEFORE_START 2 /* after this many broken reads in a row, read from byte 0 */
+#define REPAIRS_BEFORE_HOLE  5 /* after this many, what is missing is missing */
+#define LAST_READS_MOST      3 /* plain reads after the container ended */
 
 struct follow {
     struct loop *loop;
@@ -26,8 +27,8 @@ struct follow {
     struct kube_log *log;
     struct timer *open_timer, *silence_timer;
     struct backoff backoff;
-    int64_t last_mark_s;     /* wall time of the last proven byte or mark */
-    bool from_start;         /* the next read starts at byte 0 */
+    int64_t last_mark_s; /* wall time of the last proven byte or mark */
+    bool from_start;     /* the next read starts at byte 0 */
     bool container_over, paused, over, read_any;
     unsigned broken, last_reads, repairs;
 };
@@ -162,7 +163,10 @@ static const struct kube_log_events log_events = { .data = follow_data, .ended =
 static void follow_start_read(struct follow *follow)
 {
     struct kube_log_request request = {
-        .ns = follow->ns, .pod = follow->pod, .container = POD_COURIER, .follow = !follow->container_over,
+        .ns = follow->ns,
+        .pod = follow->pod,
+        .container = POD_COURIER,
+        .follow = !follow->container_over,
     };
 
     if (follow->over || follow->paused || follow->log != NULL)
@@ -178,7 +182,17 @@ static void follow_start_read(struct follow *follow)
         loop_after(follow->loop, &follow->silence_timer, FOLLOW_SILENCE_MS, follow_silence_due, follow);
 }
 
-struct follow *follow_new(struct loop *loop, struct kube *kube, const char *ns, const char *pod, const struct follow_events *events, void *owner)
+static void follow_last_due(void *owner)
+{
+    struct follow *follow = owner;
+
+    kube_log_cancel(follow->log);
+    follow->log = NULL;
+    follow_read_last(follow);
+}
+
+struct follow *follow_new(struct loop *loop, struct kube *kube, const char *ns, const char *pod,
+                          const struct follow_events *events, void *owner)
 {
     struct follow *follow = mem_new(sizeof(*follow));
 
@@ -207,9 +221,12 @@ void follow_container_over(struct follow *follow)
     if (follow->container_over)
         return;
     follow->container_over = true;
-    /* An open stream is read to its end first: its last bytes may be on their way. */
+    /* An open stream is read to its end first: its last bytes may be on their way; but it may also have fallen silent.
+     */
     if (follow->log == NULL && !follow->over)
         follow_read_last(follow);
+    else if (!follow->over)
+        loop_after(follow->loop, &follow->silence_timer, FOLLOW_LAST_BYTES_MS, follow_last_due, follow);
 }
 
 void follow_rewind(struct follow *follow, uint64_t offset)

@@ -1,4 +1,5 @@
-/* One pod's log, followed to its end record: reconnects, repairs, proves. Bytes come out once and in order (docs/design.md section 2). */
+/* One pod's log, followed to its end record: reconnects, repairs, proves. Bytes come out once and in order
+ * (docs/design.md section 2). */
 #ifndef CONTROLLER_FOLLOW_H
 #define CONTROLLER_FOLLOW_H
 
@@ -12,11 +13,13 @@ struct loop;
 struct follow_events {
     /* follow_committed holds proven bytes; take some with follow_take. */
     void (*bytes)(void *owner);
-    /* No more will come, once until the next follow_rewind: an end record was read (follow_end is its JSON), or the log cannot be read any further (NULL). */
+    /* No more will come, once until the next follow_rewind: an end record was read (follow_end is its JSON), or the log
+     * cannot be read any further (NULL). */
     void (*over)(void *owner);
 };
 
-struct follow *follow_new(struct loop *loop, struct kube *kube, const char *ns, const char *pod, const struct follow_events *events, void *owner);
+struct follow *follow_new(struct loop *loop, struct kube *kube, const char *ns, const char *pod,
+                          const struct follow_events *events, void *owner);
 /* Opens the log when it is not open. */
 void follow_open(struct follow *follow);
 /* The container ended: what the log holds now is all there will be. */

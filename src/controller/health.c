@@ -1,4 +1,5 @@
-/* Probes and the first metrics: /healthz (the loop turns), /readyz (Kubernetes listed, DataOps answered lately), /metrics. */
+/* Probes and the first metrics: /healthz (the loop turns), /readyz (Kubernetes listed, DataOps answered lately),
+ * /metrics. */
 #include "parts.h"
 
 #include "base/log.h"
@@ -35,15 +36,25 @@ static bool health_is_ready(const struct controller *controller, const char **wh
 
 static void health_metrics(const struct controller *controller, struct strbuf *body)
 {
-    strbuf_format(body, "# HELP dataops_runner_jobs Jobs this controller has now.\n# TYPE dataops_runner_jobs gauge\ndataops_runner_jobs %u\n",
+    strbuf_format(body,
+                  "# HELP dataops_runner_jobs Jobs this controller has now.\n# TYPE dataops_runner_jobs "
+                  "gauge\ndataops_runner_jobs %u\n",
                   controller->run_count);
-    strbuf_format(body, "# HELP dataops_runner_jobs_limit Most jobs at once.\n# TYPE dataops_runner_jobs_limit gauge\ndataops_runner_jobs_limit %" PRId64 "\n",
+    strbuf_format(body,
+                  "# HELP dataops_runner_jobs_limit Most jobs at once.\n# TYPE dataops_runner_jobs_limit "
+                  "gauge\ndataops_runner_jobs_limit %" PRId64 "\n",
                   controller->options.config->concurrent);
-    strbuf_format(body, "# HELP dataops_runner_jobs_received_total Jobs taken from DataOps.\n# TYPE dataops_runner_jobs_received_total counter\n"
-                        "dataops_runner_jobs_received_total %" PRIu64 "\n", controller->jobs_received);
-    strbuf_format(body, "# HELP dataops_runner_jobs_finished_total Jobs reported.\n# TYPE dataops_runner_jobs_finished_total counter\n"
-                        "dataops_runner_jobs_finished_total{result=\"success\"} %" PRIu64 "\n"
-                        "dataops_runner_jobs_finished_total{result=\"failed\"} %" PRIu64 "\n", controller->jobs_succeeded, controller->jobs_failed);
+    strbuf_format(body,
+                  "# HELP dataops_runner_jobs_received_total Jobs taken from DataOps.\n# TYPE "
+                  "dataops_runner_jobs_received_total counter\n"
+                  "dataops_runner_jobs_received_total %" PRIu64 "\n",
+                  controller->jobs_received);
+    strbuf_format(
+        body,
+        "# HELP dataops_runner_jobs_finished_total Jobs reported.\n# TYPE dataops_runner_jobs_finished_total counter\n"
+        "dataops_runner_jobs_finished_total{result=\"success\"} %" PRIu64 "\n"
+        "dataops_runner_jobs_finished_total{result=\"failed\"} %" PRIu64 "\n",
+        controller->jobs_succeeded, controller->jobs_failed);
 }
 
 static int health_answer(void *owner, const char *path, struct strbuf *body, const char **content_type)
@@ -72,7 +83,8 @@ static int health_answer(void *owner, const char *path, struct strbuf *body, con
 
 int health_start(struct controller *controller, struct error *error)
 {
-    const char *address = controller->options.listen_address != NULL ? controller->options.listen_address : controller->options.config->listen_address;
+    const char *address = controller->options.listen_address != NULL ? controller->options.listen_address
+                                                                     : controller->options.config->listen_address;
 
     if (address == NULL || address[0] == '\0')
         return 0;

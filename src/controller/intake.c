@@ -38,13 +38,15 @@ static void intake_refused(struct intake *intake, const struct error *error)
     const struct config_runner *runner = intake->runner;
 
     intake->failures++;
-    log_event(LOG_WARN, "poll_refused", "runner=%s failures=%u error=\"%s\"", intake->short_token, intake->failures, error->text);
+    log_event(LOG_WARN, "poll_refused", "runner=%s failures=%u error=\"%s\"", intake->short_token, intake->failures,
+              error->text);
     if (intake->failures < (unsigned)runner->unhealthy_requests_limit)
         return;
     intake->failures = 0;
     intake->asleep_until_ms = loop_now_ms(intake->controller->loop) + runner->unhealthy_interval_ms;
     log_event(LOG_ERROR, "runner_unhealthy",
-              "runner=%s for_s=%" PRIu64 " why=\"DataOps refused the token %" PRId64 " times: it may be removed or expired; run verify, or register again\"",
+              "runner=%s for_s=%" PRIu64 " why=\"DataOps refused the token %" PRId64
+              " times: it may be removed or expired; run verify, or register again\"",
               intake->short_token, runner->unhealthy_interval_ms / 1000, runner->unhealthy_requests_limit);
 }
 
@@ -91,7 +93,8 @@ static void intake_answered(void *owner, const struct dataops_answer *answer)
         if (answer->status == 201)
             intake_got_job(intake, answer);
         else if (answer->status != 204)
-            log_event(LOG_WARN, "poll_failed", "runner=%s status=%d error=\"%s\"", intake->short_token, answer->status, answer->error.text);
+            log_event(LOG_WARN, "poll_failed", "runner=%s status=%d error=\"%s\"", intake->short_token, answer->status,
+                      answer->error.text);
     }
     intake_has_room(controller);
 }
@@ -123,7 +126,8 @@ static void intake_due(void *owner)
         }
     }
     if (!controller->draining && !controller->stopping)
-        loop_after(controller->loop, &controller->poll_timer, interval_ms > 0 ? interval_ms : 1, intake_due, controller);
+        loop_after(controller->loop, &controller->poll_timer, interval_ms > 0 ? interval_ms : 1, intake_due,
+                   controller);
 }
 
 void intake_start(struct controller *controller)
@@ -159,11 +163,13 @@ static int intake_read_token(struct intake *intake, struct error *error)
     const struct config_runner *runner = intake->runner;
     struct strbuf text = STRBUF_UP_TO(64 * KIB);
 
-    if (runner->token_file != NULL && runner->token_file[0] != '\0' && !file_exists(runner->token_file) && intake->controller->options.registration != NULL)
+    if (runner->token_file != NULL && runner->token_file[0] != '\0' && !file_exists(runner->token_file) &&
+        intake->controller->options.registration != NULL)
         return 0; /* the state Secret holds a token, or registration brings one: enroll.c */
     if (runner->token_file == NULL || runner->token_file[0] == '\0') {
         if (runner->token == NULL || runner->token[0] == '\0')
-            return error_set(error, BLAME_CONFIG, 0, "[[runners]] %s: no token: set token or token_file, or run register",
+            return error_set(error, BLAME_CONFIG, 0,
+                             "[[runners]] %s: no token: set token or token_file, or run register",
                              runner->name != NULL ? runner->name : runner->url);
         intake->token = mem_text(runner->token);
         return 0;
@@ -176,26 +182,36 @@ static int intake_read_token(struct intake *intake, struct error *error)
     while (text.length > 0 && strchr(" \t\r\n", text.bytes[text.length - 1]) != NULL)
         strbuf_cut(&text, text.length - 1);
     intake->token = strbuf_take(&text, NULL);
-    return intake->token == NULL || intake->token[0] == '\0' ? error_set(error, BLAME_CONFIG, 0, "token_file %s is empty", runner->token_file) : 0;
+    return intake->token == NULL || intake->token[0] == '\0'
+               ? error_set(error, BLAME_CONFIG, 0, "token_file %s is empty", runner->token_file)
+               : 0;
 }
 
-int intake_init(struct intake *intake, struct controller *controller, const struct config_runner *runner, struct error *error)
+int intake_init(struct intake *intake, struct controller *controller, const struct config_runner *runner,
+                struct error *error)
 {
     struct dataops_place place = {
-        .url = runner->url, .system_id = controller->options.system_id, .executor = "kubernetes", .shell = runner->shell,
-        .version = DATAOPS_VERSION, .revision = DATAOPS_REVISION,
+        .url = runner->url,
+        .system_id = controller->options.system_id,
+        .executor = "kubernetes",
+        .shell = runner->shell,
+        .version = DATAOPS_VERSION,
+        .revision = DATAOPS_REVISION,
     };
 
     intake->controller = controller;
     intake->runner = runner;
     list_init(&intake->requests);
-    if (intake_read_token(intake, error) < 0 || intake_read_pem(runner->tls_ca_file, "tls-ca-file", &intake->ca_pem, error) < 0 ||
+    if (intake_read_token(intake, error) < 0 ||
+        intake_read_pem(runner->tls_ca_file, "tls-ca-file", &intake->ca_pem, error) < 0 ||
         intake_read_pem(runner->tls_cert_file, "tls-cert-file", &intake->cert_pem, error) < 0 ||
         intake_read_pem(runner->tls_key_file, "tls-key-file", &intake->key_pem, error) < 0)
         return -1;
     intake->short_token = intake->token != NULL ? pod_short_token(intake->token) : NULL;
     place.token = intake->token;
-    place.tls = (struct http_tls){ .ca_pem = intake->ca_pem, .cert_pem = intake->cert_pem, .key_pem = intake->key_pem, .ca_key = "tls-ca-file" };
+    place.tls = (struct http_tls){
+        .ca_pem = intake->ca_pem, .cert_pem = intake->cert_pem, .key_pem = intake->key_pem, .ca_key = "tls-ca-file"
+    };
     intake->dataops = dataops_new(controller->loop, controller->http, &place, error);
     if (intake->dataops == NULL)
         return -1;

@@ -16,9 +16,9 @@
 #include "pod/status.h"
 
 #define RUN_ATTEMPTS_MOST      5
-#define RUN_WAIT_LINE_AFTER_MS 5000   /* "waiting for ..." lines start after this */
-#define RUN_PULL_PATIENCE_MS   30000  /* a registry that hiccups: the kubelet tries again after 10 and 20 s */
-#define RUN_STATUS_GRACE_MS    5000   /* how long a missing end record waits for the pod's status */
+#define RUN_WAIT_LINE_AFTER_MS 5000  /* "waiting for ..." lines start after this */
+#define RUN_PULL_PATIENCE_MS   30000 /* a registry that hiccups: the kubelet tries again after 10 and 20 s */
+#define RUN_STATUS_GRACE_MS    5000  /* how long a missing end record waits for the pod's status */
 #define RUN_DELETE_GRACE_S     2
 
 struct run;
@@ -32,7 +32,7 @@ struct cluster {
     bool owns_kube;
     char *ns;
     struct kube_watch *watch;
-    struct strmap runs;          /* pod name -> struct run, borrowed */
+    struct strmap runs; /* pod name -> struct run, borrowed */
     bool listed, in_trouble;
 };
 
@@ -43,13 +43,13 @@ struct intake {
     struct cluster *cluster;
     struct dataops *dataops;
     char *token, *short_token, *ca_pem, *cert_pem, *key_pem;
-    struct list requests;        /* open polls */
+    struct list requests; /* open polls */
     unsigned open_requests;
     unsigned jobs;
-    unsigned failures;           /* refused polls in a row */
+    unsigned failures; /* refused polls in a row */
     uint64_t asleep_until_ms;
-    bool wants_poll;             /* a job came: ask again at once */
-    uint64_t last_answer_ms;     /* last good poll; 0 none */
+    bool wants_poll;         /* a job came: ask again at once */
+    uint64_t last_answer_ms; /* last good poll; 0 none */
 };
 
 struct controller {
@@ -81,9 +81,9 @@ struct run {
     enum job_state state;
     uint64_t job_id;
     char *job_token, *job_name;
-    char **reasons;              /* features.failure_reasons */
+    char **reasons; /* features.failure_reasons */
     size_t reason_count;
-    struct job *job;             /* until courier spoke: a next attempt needs it */
+    struct job *job; /* until courier spoke: a next attempt needs it */
     struct variables variables;
     char *image;
     struct trace *trace;
@@ -92,26 +92,30 @@ struct run {
     struct backoff attempts;
     char *pod, *uid, *plan_key;
     struct pod_status status;
-    struct strbuf notes;         /* the controller's lines before courier's first byte */
-    size_t notes_put;
+    struct strbuf notes; /* the controller's lines before courier's first byte */
+    uint64_t log_next;   /* log offset behind the last byte that the trace took */
     bool spoke, log_over, reporting, pod_deleted, has_result, adopted;
     struct result result;
     enum reason cause;
     int cause_exit_code;
     char cause_text[512];
     bool cause_is_system;
-    struct strbuf tail;          /* the controller's lines after courier's last byte */
-    bool tail_made;
-    uint64_t tail_at;            /* trace offset of its first byte */
+    struct strbuf tail; /* the controller's lines after courier's last byte */
+    bool tail_made, tail_placed;
+    uint64_t tail_at;   /* trace offset of its first byte, once it is placed */
+    struct strbuf hole; /* the line that stands for bytes of the log that nobody has any more */
+    uint64_t hole_at, hole_bytes;
+    uint64_t holes_bytes, holes_text; /* log bytes skipped so far, and bytes of the lines put in their place */
     struct kube_call *create_call, *store_call, *delete_call, *order_call, *notes_call;
     struct timer *retry_timer, *start_timer, *wait_timer, *pull_timer, *status_timer, *gone_timer;
-    char waited_for[512];        /* the last waiting line printed */
+    char waited_for[512]; /* the last waiting line printed */
     uint64_t received_ms, stored_ms, spoke_ms;
     bool free_asked;
 };
 
 /* intake.c */
-int intake_init(struct intake *intake, struct controller *controller, const struct config_runner *runner, struct error *error);
+int intake_init(struct intake *intake, struct controller *controller, const struct config_runner *runner,
+                struct error *error);
 void intake_clear(struct intake *intake);
 /* Copies the token that this entry polls with from now on. */
 void intake_set_token(struct intake *intake, const char *token);
@@ -132,7 +136,8 @@ void enroll_start(struct controller *controller);
 void controller_begin(struct controller *controller);
 
 /* adopt.c */
-/* What a later controller needs to go on with this run's pod, sealed for it. Gives a text, or NULL when nothing can be sealed. */
+/* What a later controller needs to go on with this run's pod, sealed for it. Gives a text, or NULL when nothing can be
+ * sealed. */
 char *adopt_seal(struct run *run);
 /* Goes on with a pod of this release that no run here knows; NULL when it cannot be (logged). */
 struct run *adopt_pod(struct cluster *cluster, const struct cJSON *pod, const struct pod_status *status);

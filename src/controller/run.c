@@ -32,13 +32,13 @@ void run_handle(struct run *run, enum job_event event)
     struct job_step_taken step = job_machine(run->state, event);
 
     if (!step.known) {
-        log_event(LOG_ERROR, "job_event_unexpected", "job=%" PRIu64 " state=%s event=%s", run->job_id, job_state_name(run->state),
-                  job_event_name(event));
+        log_event(LOG_ERROR, "job_event_unexpected", "job=%" PRIu64 " state=%s event=%s", run->job_id,
+                  job_state_name(run->state), job_event_name(event));
         return;
     }
     if (run->state != step.next)
-        log_event(LOG_DEBUG, "job_state", "job=%" PRIu64 " from=%s event=%s to=%s", run->job_id, job_state_name(run->state),
-                  job_event_name(event), job_state_name(step.next));
+        log_event(LOG_DEBUG, "job_state", "job=%" PRIu64 " from=%s event=%s to=%s", run->job_id,
+                  job_state_name(run->state), job_event_name(event), job_state_name(step.next));
     run->state = step.next;
     if (step.next == JOB_ENDING || step.next == JOB_RETRYING)
         run_stop_waiting(run);
@@ -69,8 +69,8 @@ static void run_cancel_wished(void *owner, bool gracefully)
 {
     struct run *run = owner;
 
-    log_event(LOG_INFO, "job_cancel", "job=%" PRIu64 " graceful=%s state=%s", run->job_id, gracefully ? "true" : "false",
-              job_state_name(run->state));
+    log_event(LOG_INFO, "job_cancel", "job=%" PRIu64 " graceful=%s state=%s", run->job_id,
+              gracefully ? "true" : "false", job_state_name(run->state));
     run_handle(run, gracefully ? JOB_CANCEL : JOB_ABORT);
 }
 
@@ -78,8 +78,7 @@ static void run_trace_wants(void *owner)
 {
     struct run *run = owner;
 
-    if (trace_wanted(run->trace) < run->notes_put + (run->follow != NULL ? follow_position(run->follow) : 0))
-        run_log_rewind(run);
+    run_log_rewind(run);
     run_pump(run);
 }
 
@@ -102,7 +101,9 @@ static void run_reported(void *owner, const struct error *error)
     run_handle(run, JOB_REPORTED);
 }
 
-static const struct trace_events run_trace_events = { .cancel = run_cancel_wished, .wants = run_trace_wants, .reported = run_reported };
+static const struct trace_events run_trace_events = { .cancel = run_cancel_wished,
+                                                      .wants = run_trace_wants,
+                                                      .reported = run_reported };
 
 static void run_accept_answered(void *owner, bool go, bool canceling)
 {
@@ -138,8 +139,14 @@ struct run *run_begin(struct intake *intake, uint64_t job_id, const char *job_to
 void run_open_trace(struct run *run, bool debug_trace)
 {
     struct trace_input input = {
-        .dataops = run->intake->dataops, .loop = run->controller->loop, .job_id = run->job_id, .job_token = run->job_token,
-        .failure_reasons = run->reasons, .failure_reason_count = run->reason_count, .debug_trace = debug_trace, .resumed = run->adopted,
+        .dataops = run->intake->dataops,
+        .loop = run->controller->loop,
+        .job_id = run->job_id,
+        .job_token = run->job_token,
+        .failure_reasons = run->reasons,
+        .failure_reason_count = run->reason_count,
+        .debug_trace = debug_trace,
+        .resumed = run->adopted,
     };
 
     run->trace = trace_new(&input, &run_trace_events, run);
@@ -180,9 +187,16 @@ static int run_merge_variables(struct run *run, struct error *error)
     OWNED_TEXT char *project_dir = variables_project_dir(runner->builds_dir, run->job->repo_url, error);
     OWNED_TEXT char *tmp_dir = NULL;
     struct variables_input input = {
-        .job = run->job, .runner_environment = (const char *const *)runner->environment.items, .image = run->job->image.name,
-        .builds_dir = runner->builds_dir, .files_dir = "/.dataops/files", .short_token = run->intake->short_token,
-        .version = DATAOPS_VERSION, .revision = DATAOPS_REVISION, .arch = "linux/amd64", .ca_pem = run->intake->ca_pem,
+        .job = run->job,
+        .runner_environment = (const char *const *)runner->environment.items,
+        .image = run->job->image.name,
+        .builds_dir = runner->builds_dir,
+        .files_dir = "/.dataops/files",
+        .short_token = run->intake->short_token,
+        .version = DATAOPS_VERSION,
+        .revision = DATAOPS_REVISION,
+        .arch = "linux/amd64",
+        .ca_pem = run->intake->ca_pem,
     };
 
     if (project_dir == NULL)
@@ -234,7 +248,8 @@ struct run *run_new(struct intake *intake, const char *payload, size_t length)
     for (size_t i = 0; i < run->reason_count; i++)
         run->reasons[i] = mem_text(job->failure_reasons[i]);
     OWNED_TEXT char *repository = url_for_people(job->repo_url);
-    log_event(LOG_INFO, "Checking for jobs... received", "job=%" PRIu64 " repo_url=%s runner=%s", job->id, repository, intake->short_token);
+    log_event(LOG_INFO, "Checking for jobs... received", "job=%" PRIu64 " repo_url=%s runner=%s", job->id, repository,
+              intake->short_token);
     run_open_trace(run, debug_trace_wished(job));
     if (job->unsupported != NULL) {
         run->cause_exit_code = 3;
@@ -261,7 +276,8 @@ static void run_read_termination(struct run *run)
     struct error error = ERROR_NONE;
 
     if (!run->has_result && run->status.courier.termination[0] != '\0' &&
-        result_parse(run->status.courier.termination, strlen(run->status.courier.termination), &run->result, &error) == 0)
+        result_parse(run->status.courier.termination, strlen(run->status.courier.termination), &run->result, &error) ==
+            0)
         run->has_result = true;
 }
 
@@ -302,7 +318,8 @@ void run_pod_changed(struct run *run, const struct pod_status *status)
 
 void run_pod_gone(struct run *run)
 {
-    log_event(LOG_DEBUG, "pod_gone", "job=%" PRIu64 " pod=%s state=%s", run->job_id, run->pod, job_state_name(run->state));
+    log_event(LOG_DEBUG, "pod_gone", "job=%" PRIu64 " pod=%s state=%s", run->job_id, run->pod,
+              job_state_name(run->state));
     run->pod_deleted = true;
     if (run->state == JOB_CLEANING || run->state == JOB_RETRYING) {
         run_handle(run, JOB_POD_DELETED);
@@ -353,6 +370,7 @@ void run_free(struct run *run)
     mem_free(run->reasons);
     strbuf_clear(&run->notes);
     strbuf_clear(&run->tail);
+    strbuf_clear(&run->hole);
     mem_wipe_free(run->job_token, strlen(run->job_token));
     mem_free(run->job_name);
     mem_free(run->image);

@@ -27,7 +27,8 @@ static const struct follow_events follow_events = { .bytes = run_log_bytes, .ove
 void run_follow_log(struct run *run)
 {
     if (run->follow == NULL)
-        run->follow = follow_new(run->controller->loop, run->cluster->kube, run->cluster->ns, run->pod, &follow_events, run);
+        run->follow =
+            follow_new(run->controller->loop, run->cluster->kube, run->cluster->ns, run->pod, &follow_events, run);
     if (!run->log_over)
         follow_open(run->follow);
 }
@@ -60,21 +61,35 @@ static void run_log_over(void *owner)
         loop_after(run->controller->loop, &run->status_timer, RUN_STATUS_GRACE_MS, run_log_status_due, run);
 }
 
+/* Log offset that the trace wants next. */
+static uint64_t run_log_wanted(const struct run *run)
+{
+    return trace_wanted(run->trace) - run->notes.length + run->holes_bytes - run->holes_text;
+}
+
 void run_log_rewind(struct run *run)
 {
-    uint64_t wanted = trace_wanted(run->trace);
+    uint64_t wanted = trace_wanted(run->trace), offset = 0;
 
-    log_event(LOG_DEBUG, "trace_rewind", "job=%" PRIu64 " offset=%" PRIu64, run->job_id, wanted);
-    run->notes_put = wanted < run->notes.length ? (size_t)wanted : run->notes.length;
-    if (run->tail_made && wanted >= run->tail_at)
+    if (run->follow == NULL || run->pod_deleted || wanted < run->notes.length)
+        offset = 0;
+    else
+        offset = run_log_wanted(run);
+    if (run->follow == NULL || (run->tail_placed && wanted >= run->tail_at) || offset >= run->log_next)
         return;
-    if (run->follow != NULL && !run->pod_deleted) {
+    log_event(LOG_DEBUG, "trace_rewind", "job=%" PRIu64 " offset=%" PRIu64, run->job_id, wanted);
+    run->holes_bytes = run->holes_text = 0;
+    strbuf_clear(&run->hole);
+    run->tail_placed = false;
+    run->log_next = 0;
+    if (!run->pod_deleted) {
         run->log_over = false;
-        follow_rewind(run->follow, wanted - run->notes_put);
+        follow_rewind(run->follow, 0);
     }
 }
 
-/* Puts the part of a fixed text (that begins at trace offset at) which the trace wants next; true when all of it was put. */
+/* Puts the part of a fixed text (that begins at trace offset at) which the trace wants next; true when all of it was
+ * put. */
 static bool run_put_text(struct run *run, const struct strbuf *text, uint64_t at)
 {
     uint64_t wanted = trace_wanted(run->trace);
@@ -89,52 +104,83 @@ static bool run_put_text(struct run *run, const struct strbuf *text, uint64_t at
     return true;
 }
 
+/* Bytes that nobody has any more become one line with their exact number. */
+static bool run_put_hole(struct run *run)
+{
+    if (run->hole.length == 0)
+        return true;
+    if (!run_put_text(run, &run->hole, run->hole_at))
+        return false;
+    run->holes_bytes += run->hole_bytes;
+    run->holes_text += run->hole.length;
+    strbuf_clear(&run->hole);
+    return true;
+}
+
+static void run_make_hole(struct run *run, uint64_t bytes)
+{
+    strbuf_format(&run->hole,
+                  "\n" SECTION_YELLOW "WARNING: log incomplete: %" PRIu64
+                  " bytes were lost on the way from the node" SECTION_RESET "\n",
+                  bytes);
+    run->hole_at = trace_wanted(run->trace);
+    run->hole_bytes = bytes;
+    log_event(LOG_WARN, "log_incomplete", "job=%" PRIu64 " lost_bytes=%" PRIu64, run->job_id, bytes);
+}
+
+/* Puts what is proven; false when the trace takes no more now. */
 static bool run_put_log(struct run *run)
 {
-    uint64_t offset = 0;
-    const struct strbuf *committed = follow_committed(run->follow, &offset);
+    for (;;) {
+        uint64_t offset = 0;
+        const struct strbuf *committed = follow_committed(run->follow, &offset);
+        size_t skip = 0, taken = 0;
 
-    while (committed->length > 0) {
-        /* What still came after the tail was fixed (a job that was given up) has no place any more. */
-        if (run->tail_made && offset >= run->tail_at - run->notes.length) {
+        if (!run_put_hole(run))
+            return false;
+        if (committed->length == 0)
+            return true;
+        /* What still comes after the tail was placed (a job that was given up) has no place any more. */
+        if (run->tail_placed) {
             follow_take(run->follow, committed->length);
             return true;
         }
-        uint64_t behind = trace_wanted(run->trace) - run->notes.length;
-        size_t skip = behind > offset ? (size_t)(behind - offset) : 0;
-        size_t taken = 0;
-
+        uint64_t wanted = run_log_wanted(run);
+        if (offset > wanted) {
+            run_make_hole(run, offset - wanted);
+            continue;
+        }
+        skip = wanted - offset < committed->length ? (size_t)(wanted - offset) : committed->length;
         if (skip < committed->length)
             taken = trace_put(run->trace, committed->bytes + skip, committed->length - skip);
-        else
-            skip = committed->length;
         if (skip + taken == 0)
             return false;
         follow_take(run->follow, skip + taken);
-        committed = follow_committed(run->follow, &offset);
+        run->log_next = offset + skip + taken;
     }
-    return true;
+}
+
+static void run_finish(struct run *run)
+{
+    bool good = run->has_result && run->result.outcome == OUTCOME_SUCCESS;
+
+    run->reporting = true;
+    trace_finish(run->trace, good, run->has_result ? run->result.reason : run->cause,
+                 run->has_result ? run->result.exit_code : run->cause_exit_code);
 }
 
 void run_pump(struct run *run)
 {
-    if (!run_put_text(run, &run->notes, 0))
+    if (!run_put_text(run, &run->notes, 0) || (run->follow != NULL && !run_put_log(run)))
         return;
-    run->notes_put = run->notes.length;
-    if (run->follow != NULL && !run_put_log(run))
+    if (!run->tail_made || (run->follow != NULL && !run->log_over))
         return;
-    if (!run->tail_made)
-        return;
-    if (!run->log_over && run->follow != NULL)
-        return;
-    if (!run_put_text(run, &run->tail, run->tail_at))
-        return;
-    if (!run->reporting) {
-        run->reporting = true;
-        bool good = run->has_result && run->result.outcome == OUTCOME_SUCCESS;
-        trace_finish(run->trace, good, run->has_result ? run->result.reason : run->cause,
-                     run->has_result ? run->result.exit_code : run->cause_exit_code);
+    if (!run->tail_placed) {
+        run->tail_at = trace_wanted(run->trace);
+        run->tail_placed = true;
     }
+    if (run_put_text(run, &run->tail, run->tail_at) && !run->reporting)
+        run_finish(run);
 }
 
 static void run_noted(void *owner, const struct kube_answer *answer)
@@ -172,13 +218,11 @@ static void run_set_tail(struct run *run, const char *text)
     if (run->tail_made)
         return;
     if (run->has_result && log_bytes < run->result.bytes)
-        strbuf_format(&run->tail, SECTION_YELLOW "WARNING: log incomplete: %" PRIu64 " of %" PRIu64 " bytes were lost on the way from the node" SECTION_RESET "\n",
+        strbuf_format(&run->tail,
+                      SECTION_YELLOW "WARNING: log incomplete: %" PRIu64 " of %" PRIu64
+                                     " bytes were lost on the way from the node" SECTION_RESET "\n",
                       run->result.bytes - log_bytes, run->result.bytes);
-    else if (run->follow != NULL && follow_hole_bytes(run->follow) > 0)
-        strbuf_format(&run->tail, SECTION_YELLOW "WARNING: log incomplete: %" PRIu64 " bytes were lost on the way from the node" SECTION_RESET "\n",
-                      follow_hole_bytes(run->follow));
     strbuf_add_text(&run->tail, text);
-    run->tail_at = run->notes.length + log_bytes;
     run->tail_made = true;
     run_pump(run);
 }
@@ -188,8 +232,9 @@ void run_report_result(struct run *run)
     struct result *result = &run->result;
 
     timer_stop(&run->status_timer);
-    log_event(LOG_DEBUG, "job_phases", "job=%" PRIu64 " start=%.3f sources=%.3f script=%.3f after=%.3f upload=%.3f", run->job_id,
-              result->phases.start_s, result->phases.sources_s, result->phases.script_s, result->phases.after_s, result->phases.upload_s);
+    log_event(LOG_DEBUG, "job_phases", "job=%" PRIu64 " start=%.3f sources=%.3f script=%.3f after=%.3f upload=%.3f",
+              run->job_id, result->phases.start_s, result->phases.sources_s, result->phases.script_s,
+              result->phases.after_s, result->phases.upload_s);
     if (result->outcome == OUTCOME_NEVER_BEGAN || result->outcome == OUTCOME_INTERRUPTED) {
         if (result->reason == REASON_NONE)
             result->reason = result->outcome == OUTCOME_INTERRUPTED ? REASON_INTERRUPTED : REASON_SYSTEM;
@@ -212,7 +257,9 @@ void run_report_ruling(struct run *run)
     pod_ruling(&run->status, &reason, &exit_code, why);
     run->cause = reason;
     run->cause_exit_code = exit_code;
-    OWNED_TEXT char *line = mem_format("\n" SECTION_RED "ERROR: Job failed%s: %s" SECTION_RESET "\n", reason == REASON_SCRIPT || reason == REASON_TIMEOUT ? "" : " (system failure)", why);
+    OWNED_TEXT char *line =
+        mem_format("\n" SECTION_RED "ERROR: Job failed%s: %s" SECTION_RESET "\n",
+                   reason == REASON_SCRIPT || reason == REASON_TIMEOUT ? "" : " (system failure)", why);
     run->log_over = true;
     run_set_tail(run, line);
 }
@@ -220,7 +267,8 @@ void run_report_ruling(struct run *run)
 void run_report_cause(struct run *run)
 {
     const char *system = run->cause_is_system ? " (system failure)" : "";
-    OWNED_TEXT char *line = mem_format("%s" SECTION_RED "ERROR: Job failed%s: %s" SECTION_RESET "\n", run->spoke ? "\n" : "", system, run->cause_text);
+    OWNED_TEXT char *line = mem_format("%s" SECTION_RED "ERROR: Job failed%s: %s" SECTION_RESET "\n",
+                                       run->spoke ? "\n" : "", system, run->cause_text);
 
     log_event(LOG_WARN, "job_cannot_run", "job=%" PRIu64 " why=\"%s\"", run->job_id, run->cause_text);
     run->has_result = false;
@@ -232,5 +280,6 @@ void run_report_cancel(struct run *run)
 {
     run->cause = REASON_UNKNOWN;
     run->log_over = true;
-    run_set_tail(run, SECTION_YELLOW "WARNING: script canceled externally (UI, API)" SECTION_RESET "\n" SECTION_RED "ERROR: Job failed: canceled" SECTION_RESET "\n");
+    run_set_tail(run, SECTION_YELLOW "WARNING: script canceled externally (UI, API)" SECTION_RESET "\n" SECTION_RED
+                                     "ERROR: Job failed: canceled" SECTION_RESET "\n");
 }

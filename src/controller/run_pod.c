@@ -14,22 +14,29 @@
 #include <stdio.h>
 #include <string.h>
 
-#define QUOTA_WAIT_MS      30000
-#define GONE_WAIT_MOST_MS  600000  /* a deleted pod that does not go away stops counting after this */
+#define QUOTA_WAIT_MS     30000
+#define GONE_WAIT_MOST_MS 600000 /* a deleted pod that does not go away stops counting after this */
 
 static struct pod_input run_pod_input(struct run *run)
 {
     struct controller *controller = run->controller;
 
     return (struct pod_input){
-        .job = run->job, .variables = &run->variables, .runner = run->intake->runner, .ns = run->cluster->ns,
-        .release = controller->options.release, .slot = "0", .short_token = run->intake->short_token,
-        .version = DATAOPS_VERSION, .attempt = run->attempt,
+        .job = run->job,
+        .variables = &run->variables,
+        .runner = run->intake->runner,
+        .ns = run->cluster->ns,
+        .release = controller->options.release,
+        .slot = "0",
+        .short_token = run->intake->short_token,
+        .version = DATAOPS_VERSION,
+        .attempt = run->attempt,
     };
 }
 
 /* What a refusal of the pod or its Secret means for the job. */
-static void run_refused(struct run *run, const struct kube_answer *answer, enum job_event delayed, enum job_event refused)
+static void run_refused(struct run *run, const struct kube_answer *answer, enum job_event delayed,
+                        enum job_event refused)
 {
     char text[480];
     struct strbuf words = STRBUF_EMPTY;
@@ -65,13 +72,16 @@ static void run_found_pod(void *owner, const struct kube_answer *answer)
     if (meta == NULL && answer->kind != KUBE_MISSING) {
         run_refused(run, answer, JOB_POD_DELAYED, JOB_POD_REFUSED);
     } else if (meta == NULL || json_text(meta, "deletionTimestamp", NULL) != NULL) {
-        snprintf(run->cause_text, sizeof(run->cause_text), "pod %s of an earlier attempt is still being deleted", run->pod);
+        snprintf(run->cause_text, sizeof(run->cause_text), "pod %s of an earlier attempt is still being deleted",
+                 run->pod);
         run_handle(run, JOB_NEVER_BEGAN);
     } else if (strcmp(key, run->plan_key) == 0) {
         run_pod_exists(run, json_text(meta, "uid", ""));
     } else {
-        OWNED_TEXT char *text = mem_format("a pod named %s that is not of this job exists in namespace %s: two runners share the "
-                                           "namespace and a name; give this release a namespace of its own", run->pod, run->cluster->ns);
+        OWNED_TEXT char *text =
+            mem_format("a pod named %s that is not of this job exists in namespace %s: two runners share the "
+                       "namespace and a name; give this release a namespace of its own",
+                       run->pod, run->cluster->ns);
         run_fail(run, JOB_POD_REFUSED, REASON_SYSTEM, text);
     }
 }
@@ -140,7 +150,8 @@ static void run_stored(void *owner, const struct kube_answer *answer)
     run->store_call = NULL;
     if (answer->kind == KUBE_OK || answer->kind == KUBE_EXISTS) {
         run->stored_ms = loop_now_ms(run->controller->loop);
-        log_event(LOG_DEBUG, "job_safe", "job=%" PRIu64 " after_ms=%" PRIu64, run->job_id, run->stored_ms - run->received_ms);
+        log_event(LOG_DEBUG, "job_safe", "job=%" PRIu64 " after_ms=%" PRIu64, run->job_id,
+                  run->stored_ms - run->received_ms);
         run_handle(run, JOB_PLAN_STORED);
         if (run->state == JOB_STARTING && run->status.uid[0] != '\0') {
             struct pod_status seen = run->status;
@@ -160,12 +171,26 @@ static int run_render_plan(struct run *run, struct strbuf *packed, struct error 
     const char *project_dir = variables_get(&run->variables, "CI_PROJECT_DIR");
     OWNED_TEXT char *tmp_dir = mem_format("%s.tmp", project_dir);
     struct plan_settings settings = {
-        .server_url = runner->url, .api_root = dataops_api_root(run->intake->dataops), .ca_pem = run->intake->ca_pem,
-        .cert_pem = run->intake->cert_pem, .key_pem = run->intake->key_pem,
-        .runner_name = runner->name, .short_token = run->intake->short_token, .system_id = run->controller->options.system_id,
-        .version = DATAOPS_VERSION, .revision = DATAOPS_REVISION, .pod_name = run->pod, .ns = run->cluster->ns, .image = run->image,
-        .attempt = run->attempt, .shell = runner->shell, .builds_dir = runner->builds_dir, .project_dir = project_dir, .tmp_dir = tmp_dir,
-        .output_limit_bytes = (uint64_t)runner->output_limit_kib * KIB, .mask_folders = (const char *const *)folders,
+        .server_url = runner->url,
+        .api_root = dataops_api_root(run->intake->dataops),
+        .ca_pem = run->intake->ca_pem,
+        .cert_pem = run->intake->cert_pem,
+        .key_pem = run->intake->key_pem,
+        .runner_name = runner->name,
+        .short_token = run->intake->short_token,
+        .system_id = run->controller->options.system_id,
+        .version = DATAOPS_VERSION,
+        .revision = DATAOPS_REVISION,
+        .pod_name = run->pod,
+        .ns = run->cluster->ns,
+        .image = run->image,
+        .attempt = run->attempt,
+        .shell = runner->shell,
+        .builds_dir = runner->builds_dir,
+        .project_dir = project_dir,
+        .tmp_dir = tmp_dir,
+        .output_limit_bytes = (uint64_t)runner->output_limit_kib * KIB,
+        .mask_folders = (const char *const *)folders,
         .clone_url = runner->clone_url,
     };
     int result = plan_render(run->job, &run->variables, &settings, &plan, error);
@@ -186,7 +211,8 @@ void run_store_plan(struct run *run)
     struct strbuf packed = STRBUF_EMPTY;
     struct pod_input input = run_pod_input(run);
 
-    if (run_render_plan(run, &packed, &error) < 0 || pod_secret_render(&input, run->uid, packed.bytes, packed.length, &secret, &error) < 0) {
+    if (run_render_plan(run, &packed, &error) < 0 ||
+        pod_secret_render(&input, run->uid, packed.bytes, packed.length, &secret, &error) < 0) {
         run_delete_pod(run);
         run_fail(run, JOB_PLAN_REFUSED, REASON_CONFIGURATION, error.text);
     } else {
@@ -202,8 +228,9 @@ static void run_start_due(void *owner)
     char waits[512];
 
     pod_waits_for(&run->status, waits);
-    OWNED_TEXT char *text = mem_format("the pod did not start within %" PRId64 " s%s%s (poll_timeout in [runners.kubernetes])",
-                                       run->intake->runner->kubernetes.poll_timeout_s, waits[0] ? ": " : "", waits);
+    OWNED_TEXT char *text =
+        mem_format("the pod did not start within %" PRId64 " s%s%s (poll_timeout in [runners.kubernetes])",
+                   run->intake->runner->kubernetes.poll_timeout_s, waits[0] ? ": " : "", waits);
     run_fail(run, JOB_CANNOT_START, strstr(waits, "image") != NULL ? REASON_IMAGE_PULL : REASON_SYSTEM, text);
 }
 
@@ -226,7 +253,8 @@ void run_await_start(struct run *run)
 {
     struct loop *loop = run->controller->loop;
 
-    loop_after(loop, &run->start_timer, (uint64_t)run->intake->runner->kubernetes.poll_timeout_s * 1000, run_start_due, run);
+    loop_after(loop, &run->start_timer, (uint64_t)run->intake->runner->kubernetes.poll_timeout_s * 1000, run_start_due,
+               run);
     loop_after(loop, &run->wait_timer, RUN_WAIT_LINE_AFTER_MS, run_wait_due, run);
 }
 
@@ -283,8 +311,10 @@ void run_retry(struct run *run, bool same_attempt)
         }
         delay_ms = backoff_next_ms(&run->attempts, loop_random(controller->loop));
         if (run->cause_text[0] != '\0') {
-            OWNED_TEXT char *line = mem_format("Attempt %u of %u never began: %s; trying again", run->attempt, RUN_ATTEMPTS_MOST, run->cause_text);
-            log_event(LOG_WARN, "job_attempt_failed", "job=%" PRIu64 " attempt=%u why=\"%s\"", run->job_id, run->attempt, run->cause_text);
+            OWNED_TEXT char *line = mem_format("Attempt %u of %u never began: %s; trying again", run->attempt,
+                                               RUN_ATTEMPTS_MOST, run->cause_text);
+            log_event(LOG_WARN, "job_attempt_failed", "job=%" PRIu64 " attempt=%u why=\"%s\"", run->job_id,
+                      run->attempt, run->cause_text);
             run_note(run, line);
         }
         run->attempt++;
@@ -310,7 +340,8 @@ static void run_deleted(void *owner, const struct kube_answer *answer)
     if (run->state != JOB_CLEANING)
         return;
     /* A pod whose containers are still there counts against the limit until the watch says that it is gone. */
-    if (run->pod_deleted || run->has_result || answer->kind != KUBE_OK || run->status.uid[0] == '\0' || pod_is_over(&run->status))
+    if (run->pod_deleted || run->has_result || answer->kind != KUBE_OK || run->status.uid[0] == '\0' ||
+        pod_is_over(&run->status))
         run_handle(run, JOB_POD_DELETED);
     else
         loop_after(run->controller->loop, &run->gone_timer, GONE_WAIT_MOST_MS, run_gone_due, run);
@@ -333,7 +364,8 @@ void run_delete_pod(struct run *run)
         return;
     }
     kube_cancel(run->delete_call);
-    run->delete_call = kube_delete(run->cluster->kube, run->cluster->ns, "pods", run->pod, run->uid, RUN_DELETE_GRACE_S, run_deleted, run);
+    run->delete_call = kube_delete(run->cluster->kube, run->cluster->ns, "pods", run->pod, run->uid, RUN_DELETE_GRACE_S,
+                                   run_deleted, run);
 }
 
 static void run_ordered(void *owner, const struct kube_answer *answer)

@@ -19,7 +19,7 @@ struct state {
     state_ready *ready;
     void *owner;
     struct kube_call *call;
-    struct cJSON *secret;      /* as last read, with resourceVersion */
+    struct cJSON *secret;        /* as last read, with resourceVersion */
     struct cJSON *registrations; /* URL -> {token, id, expires_at} */
     uint8_t key[SEAL_KEY];
     bool has_key, was_created;
@@ -138,7 +138,8 @@ static void state_read(struct state *state)
     state->call = kube_get(state->kube, state->ns, "secrets", state->name, state_was_read, state);
 }
 
-struct state *state_open(struct loop *loop, struct kube *kube, const char *ns, const char *release, state_ready *ready, void *owner)
+struct state *state_open(struct loop *loop, struct kube *kube, const char *ns, const char *release, state_ready *ready,
+                         void *owner)
 {
     struct state *state = mem_new(sizeof(*state));
 
@@ -219,7 +220,8 @@ static void state_put(struct state *state)
     state->call = kube_put(state->kube, state->ns, "secrets", state->name, state->secret, state_was_put, state);
 }
 
-void state_store_registration(struct state *state, const char *url, const char *token, int64_t runner_id, const char *expires_at, state_stored *done, void *owner)
+void state_store_registration(struct state *state, const char *url, const char *token, int64_t runner_id,
+                              const char *expires_at, state_stored *done, void *owner)
 {
     mem_free(state->pending_url);
     mem_free(state->pending_token);
@@ -255,7 +257,8 @@ char *state_seal(const struct state *state, const char *ns, const char *pod, con
     return strbuf_take(&text, NULL);
 }
 
-int state_open_sealed(const struct state *state, const char *ns, const char *pod, const char *sealed, struct strbuf *json)
+int state_open_sealed(const struct state *state, const char *ns, const char *pod, const char *sealed,
+                      struct strbuf *json)
 {
     struct strbuf bytes = STRBUF_UP_TO(64 * KIB);
     OWNED_TEXT char *additional = mem_format("%s/%s", ns, pod);

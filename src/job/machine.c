@@ -5,7 +5,10 @@ struct step {
     enum job_state next;
     unsigned actions;
 };
-#define GO(state, does) { true, state, does }
+#define GO(state, does)                                                                                                \
+    {                                                                                                                  \
+        true, state, does                                                                                              \
+    }
 
 /* Rows in the order of a job's life. A pair that nobody filled is a bug. */
 static const struct step table[JOB_STATES][JOB_EVENTS] = {
@@ -127,9 +130,9 @@ const char *job_state_name(enum job_state state)
 const char *job_event_name(enum job_event event)
 {
     static const char *const names[JOB_EVENTS] = {
-        "accepted", "refused", "pod_created", "pod_refused", "pod_delayed", "plan_stored",  "plan_refused",
-        "plan_delayed", "pod_runs", "spoke", "never_began", "cannot_start", "result", "pod_over",
-        "cancel", "abort", "try_again", "reported", "pod_deleted",
+        "accepted",     "refused",  "pod_created", "pod_refused", "pod_delayed",  "plan_stored", "plan_refused",
+        "plan_delayed", "pod_runs", "spoke",       "never_began", "cannot_start", "result",      "pod_over",
+        "cancel",       "abort",    "try_again",   "reported",    "pod_deleted",
     };
     return names[event];
 }

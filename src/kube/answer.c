@@ -27,10 +27,11 @@ static enum kube_class class_of_403(const char *message)
     return KUBE_REFUSED;
 }
 
-static enum kube_class class_of_500(const char *message)
+/* etcd's errors come as 500 without a reason, "request is too large" among them: the write may be refused for ever, so none of them
+ * is tried again. */
+static enum kube_class class_of_500(const char *reason)
 {
-    /* etcd's errors all come as 500 without a reason; of these only the size is final */
-    return says(message, "request is too large") ? KUBE_REFUSED : KUBE_FAILED;
+    return reason[0] == '\0' ? KUBE_REFUSED : KUBE_FAILED;
 }
 
 static enum kube_class class_of_conflict(const char *reason)
@@ -63,7 +64,7 @@ enum kube_class answer_class(int status, const struct cJSON *object)
     case 429:
         return KUBE_BUSY;
     case 500:
-        return class_of_500(message);
+        return class_of_500(reason);
     default:
         /* 5xx may pass; what is left of 3xx and 4xx is our own request or a wrong address */
         return status >= 300 && status < 500 ? KUBE_REFUSED : KUBE_FAILED;

@@ -22,7 +22,9 @@ static void add_mount(struct cJSON *mounts, const char *name, const char *path, 
 /* kubelet's word for gitlab-runner's pull policy; NULL: the cluster's default. */
 static const char *pull_policy_word(const char *policy)
 {
-    static const char *const words[][2] = { { "always", "Always" }, { "if-not-present", "IfNotPresent" }, { "never", "Never" } };
+    static const char *const words[][2] = { { "always", "Always" },
+                                            { "if-not-present", "IfNotPresent" },
+                                            { "never", "Never" } };
 
     for (size_t i = 0; policy != NULL && i < COUNT_OF(words); i++)
         if (strcmp(policy, words[i][0]) == 0)
@@ -49,7 +51,9 @@ static int build_pull_policy(const struct pod_input *input, const char **policy,
         *policy = image->pull_policies[0];
         return 0;
     }
-    return error_set(error, BLAME_CONFIG, 0, "the job's pull_policy %s is not among pull_policy of [runners.kubernetes]", image->pull_policies[0]);
+    return error_set(error, BLAME_CONFIG, 0,
+                     "the job's pull_policy %s is not among pull_policy of [runners.kubernetes]",
+                     image->pull_policies[0]);
 }
 
 static struct cJSON *drop_all(struct cJSON *context)
@@ -106,7 +110,8 @@ static int add_build_security(struct cJSON *container, const struct pod_input *i
 
     json_set_bool(context, "allowPrivilegeEscalation", false);
     if (input->job->image.user != NULL && parse_user(input->job->image.user, &uid, &gid) < 0)
-        return error_set(error, BLAME_CONFIG, 0, "image:kubernetes:user \"%s\" is no uid or uid:gid", input->job->image.user);
+        return error_set(error, BLAME_CONFIG, 0, "image:kubernetes:user \"%s\" is no uid or uid:gid",
+                         input->job->image.user);
     if (pod_is_restricted(input->runner)) {
         drop_all(context);
         json_set_bool(context, "runAsNonRoot", true);
@@ -134,7 +139,8 @@ static struct cJSON *courier_container(const struct pod_input *input)
     if (policy != NULL)
         json_set_text(container, "imagePullPolicy", policy);
     json_add_text(json_set_array(container, "command"), "dataops-courier");
-    hook = json_set_array(json_set_object(json_set_object(json_set_object(container, "lifecycle"), "postStart"), "exec"), "command");
+    hook = json_set_array(
+        json_set_object(json_set_object(json_set_object(container, "lifecycle"), "postStart"), "exec"), "command");
     json_add_text(hook, "dataops-courier");
     json_add_text(hook, "--wait-ready");
     pod_add_resources(container, &wish->helper, COURIER_CPU, COURIER_MEMORY);
@@ -185,7 +191,8 @@ struct cJSON *pod_containers(const struct pod_input *input, const char *image, s
     struct cJSON *build, *containers;
 
     if (input->runner->kubernetes.helper_image == NULL || input->runner->kubernetes.helper_image[0] == '\0') {
-        error_set(error, BLAME_CONFIG, 0, "no helper_image in [runners.kubernetes]: set it to the image that holds dataops-courier");
+        error_set(error, BLAME_CONFIG, 0,
+                  "no helper_image in [runners.kubernetes]: set it to the image that holds dataops-courier");
         return NULL;
     }
     build = build_container(input, image, error);

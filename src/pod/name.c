@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define LABEL_MOST 63
+#define LABEL_MOST         63
 #define SHORT_TOKEN_LENGTH 9
 
 /* The runner's identity as everything here uses it: URL and short token. */

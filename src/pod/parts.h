@@ -20,7 +20,8 @@ char *pod_volume_name(const struct config_volume *volume, size_t index);
 /* The configured volume that takes the place of the builds emptyDir, or NULL. */
 const struct config_volume *pod_builds_volume(const struct config_runner *runner, size_t *index);
 /* Adds requests and limits, in the order cpu, memory; nothing when none is set. */
-void pod_add_resources(struct cJSON *container, const struct config_resources *wish, const char *cpu_request, const char *memory_request);
+void pod_add_resources(struct cJSON *container, const struct config_resources *wish, const char *cpu_request,
+                       const char *memory_request);
 /* Both containers share one uid and gid, no capability (docs/design.md section 1). */
 bool pod_is_restricted(const struct config_runner *runner);
 

@@ -9,14 +9,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DEADLINE_SPARE_S 300 /* activeDeadlineSeconds is the fail-safe when no controller is left: never before the job's own limit */
+#define DEADLINE_SPARE_S                                                                                               \
+    300 /* activeDeadlineSeconds is the fail-safe when no controller is left: never before the job's own limit */
 
 bool pod_is_restricted(const struct config_runner *runner)
 {
     return runner->kubernetes.pod_security != NULL && strcmp(runner->kubernetes.pod_security, "restricted") == 0;
 }
 
-char *pod_image(const struct job *job, const struct variables *variables, const struct config_runner *runner, struct error *error)
+char *pod_image(const struct job *job, const struct variables *variables, const struct config_runner *runner,
+                struct error *error)
 {
     const char *wished = job->image.name;
     char *image;
@@ -26,12 +28,15 @@ char *pod_image(const struct job *job, const struct variables *variables, const 
     if (wished == NULL || wished[0] == '\0')
         wished = runner->docker_image;
     if (wished == NULL || wished[0] == '\0') {
-        error_set(error, BLAME_CONFIG, 0, "the job names no image and the runner has no default: set image in the job or in [runners.kubernetes]");
+        error_set(
+            error, BLAME_CONFIG, 0,
+            "the job names no image and the runner has no default: set image in the job or in [runners.kubernetes]");
         return NULL;
     }
     image = variables_expand(variables, wished);
     if (image[0] == '\0' || strchr(image, ' ') != NULL || image[0] == ':' || image[strlen(image) - 1] == ':') {
-        error_set(error, BLAME_CONFIG, 0, "image \"%s\" expands to \"%s\", which is no image name: is a variable in it unset?", wished, image);
+        error_set(error, BLAME_CONFIG, 0,
+                  "image \"%s\" expands to \"%s\", which is no image name: is a variable in it unset?", wished, image);
         mem_free(image);
         return NULL;
     }

@@ -15,7 +15,8 @@ static void add_pair(struct cJSON *resources, const char *kind, const char *cpu,
         json_set_text(object, "memory", memory);
 }
 
-void pod_add_resources(struct cJSON *container, const struct config_resources *wish, const char *cpu_request, const char *memory_request)
+void pod_add_resources(struct cJSON *container, const struct config_resources *wish, const char *cpu_request,
+                       const char *memory_request)
 {
     struct cJSON *resources = json_object();
 

@@ -7,7 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define SECRET_MOST (1000u * 1000u) /* the API server refuses over 1 MiB of data; the error has to be ours to be understood */
+#define SECRET_MOST                                                                                                    \
+    (1000u * 1000u) /* the API server refuses over 1 MiB of data; the error has to be ours to be understood */
 
 /* Registry credentials: the payload's, overlaid by DOCKER_AUTH_CONFIG of the job (runner-api: section 3.2). */
 static struct cJSON *pull_config(const struct pod_input *input)
@@ -47,7 +48,8 @@ static void set_base64(struct cJSON *data, const char *key, const void *bytes, s
     strbuf_wipe(&encoded);
 }
 
-int pod_secret_render(const struct pod_input *input, const char *pod_uid, const void *packed_plan, size_t length, struct cJSON **given, struct error *error)
+int pod_secret_render(const struct pod_input *input, const char *pod_uid, const void *packed_plan, size_t length,
+                      struct cJSON **given, struct error *error)
 {
     OWNED_TEXT char *name = pod_name(input->runner->url, input->short_token, input->job->id, input->attempt);
     OWNED_TEXT char *job_id = mem_format("%" PRIu64, input->job->id);
@@ -57,7 +59,9 @@ int pod_secret_render(const struct pod_input *input, const char *pod_uid, const 
     struct cJSON *secret, *meta, *owner, *data;
 
     if (length + strlen(pull) > SECRET_MOST)
-        return error_set(error, BLAME_INPUT, 0, "the job's plan has %zu bytes compressed, a Kubernetes Secret holds 1 MiB: shorten its variables", length);
+        return error_set(
+            error, BLAME_INPUT, 0,
+            "the job's plan has %zu bytes compressed, a Kubernetes Secret holds 1 MiB: shorten its variables", length);
     secret = json_object();
     json_set_text(secret, "apiVersion", "v1");
     json_set_text(secret, "kind", "Secret");

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define STEP_LOST_COURIER 98  /* dataops-step ends so when no courier is there (docs/formats.md section 7) */
+#define STEP_LOST_COURIER 98 /* dataops-step ends so when no courier is there (docs/formats.md section 7) */
 #define START_ERROR       128
 
 enum where { IN_POD, IN_WAITING, IN_TERMINATED };
@@ -15,9 +15,10 @@ struct ruling {
     enum where where;
     const char *word;
     enum reason reason;
-    const char *text;       /* for people */
+    const char *text; /* for people */
 };
-/* kubernetes-api.md section 7.2, without what an end record settles. First match wins; the pod's own words come before containers'. */
+/* kubernetes-api.md section 7.2, without what an end record settles. First match wins; the pod's own words come before
+ * containers'. */
 static const struct ruling rulings[] = {
     { IN_POD, "DeadlineExceeded", REASON_TIMEOUT, "the pod passed its activeDeadlineSeconds" },
     { IN_POD, "Evicted", REASON_SYSTEM, "the node evicted the pod" },
@@ -31,7 +32,8 @@ static const struct ruling rulings[] = {
     { IN_POD, "OutOfmemory", REASON_SYSTEM, "the node has no memory left for the pod" },
     { IN_POD, "OutOfpods", REASON_SYSTEM, "the node takes no more pods" },
     { IN_POD, "OutOfephemeral-storage", REASON_SYSTEM, "the node has no storage left for the pod" },
-    { IN_TERMINATED, "OOMKilled", REASON_SYSTEM, "out of memory: raise helper_memory_limit (courier) or memory_limit (build)" },
+    { IN_TERMINATED, "OOMKilled", REASON_SYSTEM,
+      "out of memory: raise helper_memory_limit (courier) or memory_limit (build)" },
     { IN_TERMINATED, "ContainerStatusUnknown", REASON_SYSTEM, "the node lost the container" },
     { IN_TERMINATED, "Unknown", REASON_SYSTEM, "the node lost the container" },
     { IN_TERMINATED, "StartError", REASON_CONFIGURATION, "the container could not be started" },
@@ -69,7 +71,8 @@ bool pod_image_fails(const struct container_status *container)
 static bool start_error(const struct container_status *container)
 {
     return container->state == CONTAINER_TERMINATED &&
-           (container->exit_code == START_ERROR || strcmp(container->reason, "StartError") == 0 || strcmp(container->reason, "ContainerCannotRun") == 0);
+           (container->exit_code == START_ERROR || strcmp(container->reason, "StartError") == 0 ||
+            strcmp(container->reason, "ContainerCannotRun") == 0);
 }
 
 bool pod_never_began(const struct pod_status *status, bool courier_spoke, char why[256])
@@ -92,7 +95,8 @@ bool pod_never_began(const struct pod_status *status, bool courier_spoke, char w
             snprintf(why, 256, "the build container found no courier (exit %d, %s)", build->exit_code, build->reason);
         return true;
     }
-    if (courier->state == CONTAINER_TERMINATED && courier->termination[0] == '\0' && build->state != CONTAINER_RUNNING) {
+    if (courier->state == CONTAINER_TERMINATED && courier->termination[0] == '\0' &&
+        build->state != CONTAINER_RUNNING) {
         snprintf(why, 256, "courier ended with %d (%s) before it began", courier->exit_code, courier->reason);
         return true;
     }
@@ -104,18 +108,24 @@ bool pod_cannot_start(const struct pod_status *status, enum reason *reason, char
     const struct container_status *both[] = { &status->courier, &status->build };
 
     for (size_t i = 0; i < COUNT_OF(both); i++) {
-        const struct ruling *ruling = both[i]->state == CONTAINER_WAITING ? find(hopeless, COUNT_OF(hopeless), IN_WAITING, both[i]->reason) : NULL;
+        const struct ruling *ruling = both[i]->state == CONTAINER_WAITING
+                                          ? find(hopeless, COUNT_OF(hopeless), IN_WAITING, both[i]->reason)
+                                          : NULL;
 
         if (ruling != NULL) {
             *reason = ruling->reason;
             say(why, 512, ruling->text, both[i]->message);
             return true;
         }
-        /* The image insists on root, or a Secret key is missing; a missing Secret may still arrive, so only the first is final. */
+        /* The image insists on root, or a Secret key is missing; a missing Secret may still arrive, so only the first
+         * is final. */
         if (both[i]->state == CONTAINER_WAITING && strcmp(both[i]->reason, "CreateContainerConfigError") == 0 &&
             strstr(both[i]->message, "runAsNonRoot") != NULL) {
             *reason = REASON_CONFIGURATION;
-            say(why, 512, "the image runs as root, which pod_security = \"restricted\" forbids (set pod_security = \"baseline\", or run_as_user)", both[i]->message);
+            say(why, 512,
+                "the image runs as root, which pod_security = \"restricted\" forbids (set pod_security = \"baseline\", "
+                "or run_as_user)",
+                both[i]->message);
             return true;
         }
     }
@@ -133,10 +143,12 @@ void pod_waits_for(const struct pod_status *status, char out[512])
     }
     for (size_t i = 0; i < COUNT_OF(both); i++) {
         if (pod_image_fails(both[i])) {
-            say(out, 512, i == 0 ? "the helper image cannot be pulled yet" : "the image cannot be pulled yet", both[i]->message);
+            say(out, 512, i == 0 ? "the helper image cannot be pulled yet" : "the image cannot be pulled yet",
+                both[i]->message);
             return;
         }
-        if (both[i]->state == CONTAINER_WAITING && strcmp(both[i]->reason, "ContainerCreating") != 0 && strcmp(both[i]->reason, "PodInitializing") != 0) {
+        if (both[i]->state == CONTAINER_WAITING && strcmp(both[i]->reason, "ContainerCreating") != 0 &&
+            strcmp(both[i]->reason, "PodInitializing") != 0) {
             say(out, 512, both[i]->reason, both[i]->message);
             return;
         }
@@ -167,12 +179,14 @@ void pod_ruling(const struct pod_status *status, enum reason *reason, int *exit_
         ruling = find(rulings, COUNT_OF(rulings), IN_TERMINATED, both[i]->reason);
         if (ruling != NULL) {
             *reason = ruling->reason;
-            snprintf(why, 512, "%s (container %s, exit code %d)", ruling->text, i == 0 ? "courier" : "build", both[i]->exit_code);
+            snprintf(why, 512, "%s (container %s, exit code %d)", ruling->text, i == 0 ? "courier" : "build",
+                     both[i]->exit_code);
             return;
         }
     }
     if (status->courier.state == CONTAINER_TERMINATED)
-        snprintf(why, 512, "courier ended with %d (%s) without an end record", status->courier.exit_code, status->courier.reason);
+        snprintf(why, 512, "courier ended with %d (%s) without an end record", status->courier.exit_code,
+                 status->courier.reason);
     else if (status->deleting || status->uid[0] == '\0')
         snprintf(why, 512, "the pod was deleted from outside");
     else

@@ -80,7 +80,8 @@ static void add_source(struct cJSON *target, const struct config_volume *volume)
             json_set_text(source, "sizeLimit", volume->size_limit);
         break;
     case VOLUME_HOST_PATH:
-        json_set_text(json_set_object(target, "hostPath"), "path", volume->host_path != NULL ? volume->host_path : volume->mount_path);
+        json_set_text(json_set_object(target, "hostPath"), "path",
+                      volume->host_path != NULL ? volume->host_path : volume->mount_path);
         break;
     }
 }
@@ -141,10 +142,13 @@ int pod_add_mounts(const struct pod_input *input, struct cJSON *mounts, struct e
         struct cJSON *mount;
 
         if (path[0] != '/')
-            return error_set(error, BLAME_CONFIG, 0, "volume %s: mount_path \"%s\" is not an absolute path", volume->name, path);
+            return error_set(error, BLAME_CONFIG, 0, "volume %s: mount_path \"%s\" is not an absolute path",
+                             volume->name, path);
         for (struct cJSON *other = json_first(mounts); other != NULL; other = json_next(other))
             if (strcmp(json_text(other, "mountPath", ""), path) == 0)
-                return error_set(error, BLAME_CONFIG, 0, "two volumes are mounted at %s: remove one of them from [runners.kubernetes.volumes]", path);
+                return error_set(error, BLAME_CONFIG, 0,
+                                 "two volumes are mounted at %s: remove one of them from [runners.kubernetes.volumes]",
+                                 path);
         mount = json_add_object(mounts);
         json_set_text(mount, "name", name);
         json_set_text(mount, "mountPath", path);

@@ -44,8 +44,11 @@ static void defaults_are_the_stock_runners(void **state)
 
 static void the_same_tree_may_be_written_in_yaml(void **state)
 {
-    struct config *config = load("concurrent: 8\nrunners:\n- url: https://x\n  token: t\n  feature_flags: {FF_TIMESTAMPS: true}\n  kubernetes:\n    namespace: jobs\n"
-                                 "    volumes:\n      secret:\n      - {name: vault, mount_path: /secrets, read_only: true}\n", CONFIG_YAML);
+    struct config *config =
+        load("concurrent: 8\nrunners:\n- url: https://x\n  token: t\n  feature_flags: {FF_TIMESTAMPS: true}\n  "
+             "kubernetes:\n    namespace: jobs\n"
+             "    volumes:\n      secret:\n      - {name: vault, mount_path: /secrets, read_only: true}\n",
+             CONFIG_YAML);
 
     (void)state;
     assert_int_equal(config->concurrent, 8);
@@ -59,11 +62,14 @@ static void the_same_tree_may_be_written_in_yaml(void **state)
 
 static void an_unknown_key_warns_with_its_line_and_the_nearest_name(void **state)
 {
-    struct config *config = load("concurent = 4\n" RUNNER "[runners.kubernetes]\nnamespac = \"a\"\nzzzzzzzz = 1\n", CONFIG_TOML);
+    struct config *config =
+        load("concurent = 4\n" RUNNER "[runners.kubernetes]\nnamespac = \"a\"\nzzzzzzzz = 1\n", CONFIG_TOML);
 
     (void)state;
-    assert_non_null(strstr(strbuf_text(&config->warnings), "f:1: unknown key concurent in global section: did you mean concurrent?"));
-    assert_non_null(strstr(strbuf_text(&config->warnings), "f:7: unknown key namespac in [runners.kubernetes]: did you mean namespace?"));
+    assert_non_null(strstr(strbuf_text(&config->warnings),
+                           "f:1: unknown key concurent in global section: did you mean concurrent?"));
+    assert_non_null(strstr(strbuf_text(&config->warnings),
+                           "f:7: unknown key namespac in [runners.kubernetes]: did you mean namespace?"));
     assert_non_null(strstr(strbuf_text(&config->warnings), "zzzzzzzz in [runners.kubernetes] has no effect"));
     config_free(config);
 }
@@ -88,7 +94,8 @@ static void a_wrong_value_is_an_error_with_file_line_and_key(void **state)
         { "[[runners]]\nurl = \"https://x\"\nexecutor = \"shell\"\n", "executor: \"shell\" is not supported" },
         { "[runners]\n", "write it as [[runners]]" },
         { "concurrent = \n", "line 1" },
-        { RUNNER "[[runners.kubernetes.volumes.secret]]\nname = \"a\"\nmount_path = \"/s\"\n[[runners.kubernetes.volumes.pvc]]\nname = \"b\"\nmount_path = \"/s\"\n",
+        { RUNNER "[[runners.kubernetes.volumes.secret]]\nname = \"a\"\nmount_path = "
+                 "\"/s\"\n[[runners.kubernetes.volumes.pvc]]\nname = \"b\"\nmount_path = \"/s\"\n",
           "both mounted at /s" },
     };
 
@@ -103,8 +110,10 @@ static void a_wrong_value_is_an_error_with_file_line_and_key(void **state)
 
 static void a_docker_file_is_read_as_kubernetes_with_one_warning(void **state)
 {
-    struct config *config = load("[[runners]]\nurl = \"https://x\"\ntoken = \"t\"\nexecutor = \"docker\"\n[runners.docker]\nimage = \"utils\"\nprivileged = false\n"
-                                 "volumes = [\"/cache\", \"/app:/local_config:rw\", \"/agent_cache:/agent_cache:rw\", \"/secrets:/secrets:ro\", \"/etc/x:/etc/x\"]\n",
+    struct config *config = load("[[runners]]\nurl = \"https://x\"\ntoken = \"t\"\nexecutor = "
+                                 "\"docker\"\n[runners.docker]\nimage = \"utils\"\nprivileged = false\n"
+                                 "volumes = [\"/cache\", \"/app:/local_config:rw\", \"/agent_cache:/agent_cache:rw\", "
+                                 "\"/secrets:/secrets:ro\", \"/etc/x:/etc/x\"]\n",
                                  CONFIG_TOML);
     const struct config_volumes *volumes = &config->runners[0].kubernetes.volumes;
 
@@ -125,8 +134,10 @@ static void a_docker_file_is_read_as_kubernetes_with_one_warning(void **state)
 
 static void a_mount_given_for_the_same_path_wins_over_docker_volumes(void **state)
 {
-    struct config *config = load(RUNNER "[runners.docker]\nvolumes = [\"/s:/secrets:ro\"]\n[[runners.kubernetes.volumes.secret]]\nname = \"own\"\nmount_path = \"/secrets\"\n",
-                                 CONFIG_TOML);
+    struct config *config =
+        load(RUNNER "[runners.docker]\nvolumes = [\"/s:/secrets:ro\"]\n[[runners.kubernetes.volumes.secret]]\nname = "
+                    "\"own\"\nmount_path = \"/secrets\"\n",
+             CONFIG_TOML);
 
     (void)state;
     assert_int_equal(config->runners[0].kubernetes.volumes.count, 1);

@@ -6,12 +6,12 @@
 
 #include "job/machine.h"
 
-#define CHECK_STEP(from, event, to, does)                                    \
-    do {                                                                     \
-        struct job_step_taken step_ = job_machine(from, event);              \
-        assert_true(step_.known);                                            \
-        assert_string_equal(job_state_name(step_.next), job_state_name(to)); \
-        assert_int_equal(step_.actions, does);                               \
+#define CHECK_STEP(from, event, to, does)                                                                              \
+    do {                                                                                                               \
+        struct job_step_taken step_ = job_machine(from, event);                                                        \
+        assert_true(step_.known);                                                                                      \
+        assert_string_equal(job_state_name(step_.next), job_state_name(to));                                           \
+        assert_int_equal(step_.actions, does);                                                                         \
     } while (0)
 
 static void a_job_runs_in_a_straight_line(void **state)

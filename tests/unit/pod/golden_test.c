@@ -50,12 +50,26 @@ static struct cJSON *render(const struct job *job, const struct config_runner *r
     struct variables variables;
     OWNED_TEXT char *project_dir = variables_project_dir(runner->builds_dir, job->repo_url, &error);
     struct variables_input merge = {
-        .job = job, .runner_environment = (const char *const *)runner->environment.items, .builds_dir = runner->builds_dir,
-        .project_dir = project_dir, .tmp_dir = "/builds/tmp", .files_dir = "/.dataops/files", .short_token = "AbCdEfGhI", .version = "1", .revision = "r",
+        .job = job,
+        .runner_environment = (const char *const *)runner->environment.items,
+        .builds_dir = runner->builds_dir,
+        .project_dir = project_dir,
+        .tmp_dir = "/builds/tmp",
+        .files_dir = "/.dataops/files",
+        .short_token = "AbCdEfGhI",
+        .version = "1",
+        .revision = "r",
         .arch = "linux/amd64",
     };
     struct pod_input input = {
-        .job = job, .variables = &variables, .runner = runner, .ns = "jobs", .release = "site-a", .slot = "0", .short_token = "AbCdEfGhI", .version = "1",
+        .job = job,
+        .variables = &variables,
+        .runner = runner,
+        .ns = "jobs",
+        .release = "site-a",
+        .slot = "0",
+        .short_token = "AbCdEfGhI",
+        .version = "1",
         .attempt = 1,
     };
 
@@ -69,7 +83,8 @@ static struct cJSON *render(const struct job *job, const struct config_runner *r
 static void check_folder(const char *folder)
 {
     struct error error = ERROR_NONE;
-    OWNED_TEXT char *payload = read_whole(folder, "payload.json"), *toml = read_whole(folder, "config.toml"), *wanted = read_whole(folder, "pod.json");
+    OWNED_TEXT char *payload = read_whole(folder, "payload.json"), *toml = read_whole(folder, "config.toml"),
+                    *wanted = read_whole(folder, "pod.json");
     uint64_t id;
     char *token = NULL;
     struct job *job = job_parse(payload, strlen(payload), &id, &token, &error);

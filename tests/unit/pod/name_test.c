@@ -23,7 +23,8 @@ static void a_name_is_fixed_by_url_runner_job_and_attempt(void **state)
 
 static void the_key_tells_our_pod_from_a_clash(void **state)
 {
-    OWNED_TEXT char *one = pod_key("https://a", "tok", 42), *again = pod_key("https://a", "tok", 42), *other = pod_key("https://a", "tok", 43);
+    OWNED_TEXT char *one = pod_key("https://a", "tok", 42), *again = pod_key("https://a", "tok", 42),
+                    *other = pod_key("https://a", "tok", 43);
 
     (void)state;
     assert_int_equal(strlen(one), 64);
@@ -36,8 +37,14 @@ static void any_text_becomes_a_label_value(void **state)
     static const struct {
         const char *text, *value;
     } rows[] = {
-        { "plain", "plain" }, { "two words", "two-words" }, { "-edge-", "edge" }, { "", "" }, { "///", "" }, { "\xc3\xa4x", "x" },
-        { "0123456789012345678901234567890123456789012345678901234567890123456789", "012345678901234567890123456789012345678901234567890123456789012" },
+        { "plain", "plain" },
+        { "two words", "two-words" },
+        { "-edge-", "edge" },
+        { "", "" },
+        { "///", "" },
+        { "\xc3\xa4x", "x" },
+        { "0123456789012345678901234567890123456789012345678901234567890123456789",
+          "012345678901234567890123456789012345678901234567890123456789012" },
     };
 
     (void)state;
@@ -50,8 +57,13 @@ static void any_text_becomes_a_label_value(void **state)
 static void the_short_token_hides_prefix_and_rest(void **state)
 {
     static const char *const rows[][2] = {
-        { "glrt-AbCdEfGhIjKlMn", "AbCdEfGhI" }, { "glrt-t3_AbCdEfGhIjKlMn", "AbCdEfGhI" }, { "t1_AbCdEfGhIjKlMn", "AbCdEfGhI" },
-        { "glrtr-Zy8Xw7Vu6Ts5Rq", "Zy8Xw7Vu6" }, { "GR1348941kLmNoPqRsTu", "kLmNoPqRs" }, { "short", "short" }, { "", "" },
+        { "glrt-AbCdEfGhIjKlMn", "AbCdEfGhI" },
+        { "glrt-t3_AbCdEfGhIjKlMn", "AbCdEfGhI" },
+        { "t1_AbCdEfGhIjKlMn", "AbCdEfGhI" },
+        { "glrtr-Zy8Xw7Vu6Ts5Rq", "Zy8Xw7Vu6" },
+        { "GR1348941kLmNoPqRsTu", "kLmNoPqRs" },
+        { "short", "short" },
+        { "", "" },
     };
 
     (void)state;

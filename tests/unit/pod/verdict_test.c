@@ -19,12 +19,12 @@ static void read_pod(const char *text, struct pod_status *status)
     json_free(pod);
 }
 
-#define CONTAINERS(courier, build) \
-    "{\"metadata\":{\"name\":\"p\",\"uid\":\"u\"},\"status\":{\"phase\":\"Running\",\"containerStatuses\":[" \
+#define CONTAINERS(courier, build)                                                                                     \
+    "{\"metadata\":{\"name\":\"p\",\"uid\":\"u\"},\"status\":{\"phase\":\"Running\",\"containerStatuses\":["           \
     "{\"name\":\"build\",\"state\":" build "},{\"name\":\"courier\",\"state\":" courier "}]}}"
-#define RUNNING    "{\"running\":{}}"
-#define CREATING   "{\"waiting\":{\"reason\":\"ContainerCreating\"}}"
-#define PULL_FAILS "{\"waiting\":{\"reason\":\"ErrImagePull\",\"message\":\"not found\"}}"
+#define RUNNING             "{\"running\":{}}"
+#define CREATING            "{\"waiting\":{\"reason\":\"ContainerCreating\"}}"
+#define PULL_FAILS          "{\"waiting\":{\"reason\":\"ErrImagePull\",\"message\":\"not found\"}}"
 #define ENDED(code, reason) "{\"terminated\":{\"exitCode\":" #code ",\"reason\":\"" reason "\"}}"
 
 static void containers_are_found_by_name_not_by_place(void **state)
@@ -81,7 +81,9 @@ static void a_hopeless_image_name_ends_the_start_at_once(void **state)
     assert_int_equal(reason, REASON_CONFIGURATION);
     read_pod(CONTAINERS(RUNNING, PULL_FAILS), &status);
     assert_false(pod_cannot_start(&status, &reason, why));
-    read_pod(CONTAINERS(RUNNING, "{\"waiting\":{\"reason\":\"CreateContainerConfigError\",\"message\":\"container has runAsNonRoot and image will run as root\"}}"), &status);
+    read_pod(CONTAINERS(RUNNING, "{\"waiting\":{\"reason\":\"CreateContainerConfigError\",\"message\":\"container has "
+                                 "runAsNonRoot and image will run as root\"}}"),
+             &status);
     assert_true(pod_cannot_start(&status, &reason, why));
     assert_non_null(strstr(why, "pod_security"));
 }
@@ -98,14 +100,24 @@ static void without_an_end_record_nothing_is_a_success(void **state)
         { CONTAINERS(ENDED(255, "Unknown"), RUNNING), REASON_SYSTEM, "lost the container" },
         { CONTAINERS(ENDED(137, "ContainerStatusUnknown"), RUNNING), REASON_SYSTEM, "lost the container" },
         { CONTAINERS(RUNNING, ENDED(128, "StartError")), REASON_CONFIGURATION, "could not be started" },
-        { "{\"metadata\":{\"uid\":\"u\"},\"status\":{\"phase\":\"Failed\",\"reason\":\"Evicted\",\"message\":\"low on memory\"}}", REASON_SYSTEM, "evicted" },
-        { "{\"metadata\":{\"uid\":\"u\"},\"status\":{\"phase\":\"Failed\",\"reason\":\"DeadlineExceeded\"}}", REASON_TIMEOUT, "activeDeadlineSeconds" },
-        { "{\"metadata\":{\"uid\":\"u\"},\"status\":{\"phase\":\"Failed\",\"reason\":\"OutOfcpu\"}}", REASON_SYSTEM, "CPU" },
-        { "{\"metadata\":{\"uid\":\"u\"},\"status\":{\"phase\":\"Failed\",\"reason\":\"NodeShutdown\"}}", REASON_SYSTEM, "shutting down" },
+        { "{\"metadata\":{\"uid\":\"u\"},\"status\":{\"phase\":\"Failed\",\"reason\":\"Evicted\",\"message\":\"low on "
+          "memory\"}}",
+          REASON_SYSTEM, "evicted" },
+        { "{\"metadata\":{\"uid\":\"u\"},\"status\":{\"phase\":\"Failed\",\"reason\":\"DeadlineExceeded\"}}",
+          REASON_TIMEOUT, "activeDeadlineSeconds" },
+        { "{\"metadata\":{\"uid\":\"u\"},\"status\":{\"phase\":\"Failed\",\"reason\":\"OutOfcpu\"}}", REASON_SYSTEM,
+          "CPU" },
+        { "{\"metadata\":{\"uid\":\"u\"},\"status\":{\"phase\":\"Failed\",\"reason\":\"NodeShutdown\"}}", REASON_SYSTEM,
+          "shutting down" },
         /* DisruptionTarget comes before any exit code */
-        { "{\"metadata\":{\"uid\":\"u\"},\"status\":{\"phase\":\"Failed\",\"conditions\":[{\"type\":\"DisruptionTarget\",\"status\":\"True\",\"reason\":\"PreemptionByScheduler\"}],"
-          "\"containerStatuses\":[{\"name\":\"build\",\"state\":{\"terminated\":{\"exitCode\":143,\"reason\":\"Error\"}}}]}}", REASON_SYSTEM, "PreemptionByScheduler" },
-        { "{\"metadata\":{\"uid\":\"u\",\"deletionTimestamp\":\"2026-01-01T00:00:00Z\"},\"status\":{\"phase\":\"Running\"}}", REASON_SYSTEM, "deleted from outside" },
+        { "{\"metadata\":{\"uid\":\"u\"},\"status\":{\"phase\":\"Failed\",\"conditions\":[{\"type\":"
+          "\"DisruptionTarget\",\"status\":\"True\",\"reason\":\"PreemptionByScheduler\"}],"
+          "\"containerStatuses\":[{\"name\":\"build\",\"state\":{\"terminated\":{\"exitCode\":143,\"reason\":\"Error\"}"
+          "}}]}}",
+          REASON_SYSTEM, "PreemptionByScheduler" },
+        { "{\"metadata\":{\"uid\":\"u\",\"deletionTimestamp\":\"2026-01-01T00:00:00Z\"},\"status\":{\"phase\":"
+          "\"Running\"}}",
+          REASON_SYSTEM, "deleted from outside" },
     };
     struct pod_status status;
     enum reason reason;
@@ -127,7 +139,9 @@ static void what_a_pod_waits_for_is_said_in_words(void **state)
     char waits[512];
 
     (void)state;
-    read_pod("{\"status\":{\"conditions\":[{\"type\":\"PodScheduled\",\"status\":\"False\",\"message\":\"0/3 nodes are available\"}]}}", &status);
+    read_pod("{\"status\":{\"conditions\":[{\"type\":\"PodScheduled\",\"status\":\"False\",\"message\":\"0/3 nodes are "
+             "available\"}]}}",
+             &status);
     pod_waits_for(&status, waits);
     assert_non_null(strstr(waits, "0/3 nodes"));
     read_pod(CONTAINERS(RUNNING, PULL_FAILS), &status);
@@ -145,7 +159,9 @@ static void the_termination_message_is_kept_whole_up_to_its_limit(void **state)
     struct pod_status status;
 
     (void)state;
-    read_pod(CONTAINERS("{\"terminated\":{\"exitCode\":0,\"reason\":\"Completed\",\"message\":\"{\\\"v\\\":1}\"}}", RUNNING), &status);
+    read_pod(
+        CONTAINERS("{\"terminated\":{\"exitCode\":0,\"reason\":\"Completed\",\"message\":\"{\\\"v\\\":1}\"}}", RUNNING),
+        &status);
     assert_string_equal(status.courier.termination, "{\"v\":1}");
 }
 
