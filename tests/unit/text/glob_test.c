@@ -85,6 +85,7 @@ static void matches_like_doublestar(void **state)
         { "a**b", "a/b", false },
         { "**c", "a/c", false },
         { "a/***", "a/b", true },
+        { "**/b/c/**/c/d", "b/c/d", false },
         { "{a,b}", "b", true },
         { "{a,b}", "c", false },
         { "{a,b}*", "bcd", true },

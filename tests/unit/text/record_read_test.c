@@ -422,6 +422,57 @@ static void a_mark_commits_what_stands_before_it(void **state)
     record_reader_clear(&reader);
 }
 
+/* "one\n" lies before the mark at 4, "two\n" before 8, "three\n" before e. */
+#define ONE   "one\033_Dm4,f817a89f\033\\\n"
+#define TWO   "two\033_Dm8,12ba0be6\033\\\n"
+#define THREE "three\033_Dme,25e6d5b6\033\\\n"
+
+static void a_hole_is_accepted_once(void **state)
+{
+    (void)state;
+    struct record_reader reader;
+    record_reader_init(&reader, 0);
+    record_reader_accept_hole(&reader);
+    assert_int_equal(feed_text(&reader, TWO), RECORD_NOTHING); /* one mark alone proves no hole */
+    assert_int_equal(reader.hole_bytes, 0);
+    assert_int_equal(feed_text(&reader, THREE), RECORD_COMMITTED);
+    assert_int_equal(reader.hole_bytes, 8);
+    assert_int_equal(record_committed_at(&reader), 8);
+    assert_string_equal(strbuf_text(&reader.committed), "three\n");
+    assert_int_equal(feed_text(&reader, "\033_Dm20,00000000\033\\\n"), RECORD_BROKEN);
+    record_reader_clear(&reader);
+}
+
+static void a_hole_waits_until_the_rest_was_taken(void **state)
+{
+    (void)state;
+    struct record_reader reader;
+    record_reader_init(&reader, 0);
+    assert_int_equal(feed_text(&reader, ONE), RECORD_COMMITTED);
+    for (int taken = 0; taken < 2; taken++) {
+        record_reader_accept_hole(&reader);
+        record_reader_restart(&reader, false);
+        assert_int_equal(feed_text(&reader, TWO), RECORD_NOTHING);
+        assert_int_equal(feed_text(&reader, THREE), taken ? RECORD_COMMITTED : RECORD_BROKEN);
+        assert_int_equal(record_committed_at(&reader), taken ? 8 : 0);
+        strbuf_drop(&reader.committed, 4);
+    }
+    assert_int_equal(reader.hole_bytes, 4);
+    record_reader_clear(&reader);
+}
+
+static void damage_is_harmless_where_nobody_waits(void **state)
+{
+    (void)state;
+    struct record_reader reader;
+    record_reader_init(&reader, 8);
+    assert_int_equal(feed_text(&reader, "torn \033\\\n" TWO), RECORD_NOTHING);
+    assert_int_equal(reader.foreign_lines, 1);
+    assert_int_equal(feed_text(&reader, THREE), RECORD_COMMITTED);
+    assert_int_equal(feed_text(&reader, "torn \033\\\n"), RECORD_BROKEN);
+    record_reader_clear(&reader);
+}
+
 static void lines_without_an_end_do_not_fill_the_memory(void **state)
 {
     (void)state;
@@ -496,6 +547,9 @@ int main(void)
         cmocka_unit_test(a_rotated_log_goes_on_where_it_can),
         cmocka_unit_test(grammar_is_strict),
         cmocka_unit_test(a_mark_commits_what_stands_before_it),
+        cmocka_unit_test(a_hole_is_accepted_once),
+        cmocka_unit_test(a_hole_waits_until_the_rest_was_taken),
+        cmocka_unit_test(damage_is_harmless_where_nobody_waits),
         cmocka_unit_test(lines_without_an_end_do_not_fill_the_memory),
         cmocka_unit_test(output_without_marks_does_not_fill_the_memory),
         cmocka_unit_test(large_logs_are_read_in_linear_time),
