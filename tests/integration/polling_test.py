@@ -103,10 +103,11 @@ class TestHealth:
         site.controller.wait_log(r"(?i)refused|failed to connect", 15)
         assert site.controller.running
 
-    def test_the_platform_comes_back(self, make_site):
-        site = make_site()
+    def test_the_platform_comes_back(self, make_site, dataops):
+        url = dataops.call("POST", "listeners", {"kind": "tls"})["url"]
+        site = make_site(url=url)
         polls_after(site, 1)
-        site.dataops.call("POST", "outage", {"seconds": 3})
+        dataops.call("POST", "outage", {"seconds": 3, "url": url})
         site.controller.wait_log(r"(?i)refused|failed to connect|reset|closed|disconnect|EOF", 15)
         assert len(polls_after(site, 2, 20)) >= 2
 

@@ -87,14 +87,16 @@ class TestPace:
         assert 2 <= len(touches) <= 4
         assert touches[-1]["json"]["output"]["bytesize"] > 0
 
-    @runs(script=["sleep 2; echo now $(date +%s.%N)"])
+    @runs(script=["for i in 1 2 3 4 5; do sleep 2.2; echo now $(date +%s.%N); done"])
     def test_a_line_after_a_pause_is_sent_at_once(self, job):
+        """The best of five, because the machine may be busy."""
         job.succeeds()
-        printed = float(re.search(r"now (\d+\.\d+)", job.script_output())[1])
-        size = job.trace.index(b"now 1") + 1
-        arrived = next(c["at"] for c in job.view["chunks"] if c["first"] + c["length"] >= size)
-        assert arrived - printed < 1.3, "0.2 s, or within the interval of 1 s"
-
+        trace, chunks = job.trace, job.view["chunks"]
+        delays = []
+        for found in re.finditer(rb"(?m)^now (\d+\.\d+)$", trace):
+            arrived = next(c["at"] for c in chunks if c["first"] + c["length"] >= found.end())
+            delays.append(arrived - float(found[1]))
+        assert len(delays) == 5 and min(delays) < 0.3, delays
 
 class TestRemoteState:
     def test_canceling_on_a_patch_still_runs_after_script(self, site):

@@ -44,7 +44,7 @@ GET    /_standin/faults                   POST one: method path body count skip 
 PATCH  /_standin/settings                 trace_interval_s long_poll_s archive_intervals artifact_limit_bytes ...
 POST   /_standin/repositories             {"path": "group/project", "files": {...}, "message", "branch"} -> sha
 POST   /_standin/listeners                {"kind": "tls"|"plain"|"foreign"|"wrong_name"|"expired"} -> url
-POST   /_standin/outage                   {"seconds": 5}: connections refused so long
+POST   /_standin/outage                   {"seconds": 5, "url": ...}: connections refused so long, at one address (default: the platform's)
 
 """ + DESCRIPTION
 
@@ -260,8 +260,9 @@ class Control:
         return web.json_response({"url": await self.server.add_listener((await json_body(request))["kind"])}, status=201)
 
     async def outage(self, request: web.Request) -> web.Response:
-        seconds = float((await json_body(request)).get("seconds", 5))
-        task = asyncio.ensure_future(outage(self.server.main, seconds))
+        body = await json_body(request)
+        seconds = float(body.get("seconds", 5))
+        task = asyncio.ensure_future(outage(self.server.listener_of(body.get("url")), seconds))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return web.json_response({}, status=202)

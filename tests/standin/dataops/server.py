@@ -79,6 +79,10 @@ class Server:
             if listener is not None:
                 await listener.close()
 
+    def listener_of(self, url: str | None) -> Listener:
+        """The listener with this address; the platform's own without one."""
+        return next((one for one in self.extra if self.url(one) == url), self.main)
+
     async def add_listener(self, kind: str) -> str:
         if kind not in KINDS:
             raise web.HTTPBadRequest(text=f"kind is one of {', '.join(KINDS)}")
