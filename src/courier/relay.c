@@ -26,7 +26,7 @@ struct relay {
     struct watch *listen_watch, *peer_watch, *pipe_watch;
     uid_t uid;
     gid_t gid;
-    bool greeted, gone, paused;
+    bool greeted, gone, paused, cleaned;
     uint32_t run;
     enum run_state state;
     struct relay_end end;
@@ -175,6 +175,7 @@ static void relay_handle(struct relay *relay, const union relay_packet *packet, 
     case STEP_STARTED:
         if (packet->started.run != relay->run)
             break;
+        relay->cleaned = packet->started.cleaned != 0;
         relay_started(relay, fd);
         return;
     case STEP_FAILED:
@@ -187,7 +188,8 @@ static void relay_handle(struct relay *relay, const union relay_packet *packet, 
     case STEP_EXITED:
         if (packet->exited.run != relay->run || relay->state != RUN_STARTED)
             break;
-        relay->end = (struct relay_end){ .how = RELAY_EXITED, .status = packet->exited.status };
+        relay->end =
+            (struct relay_end){ .how = RELAY_EXITED, .status = packet->exited.status, .cleaned = relay->cleaned };
         relay_oom(relay, packet->exited.oom_kills);
         relay_exited(relay);
         return;

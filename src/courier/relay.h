@@ -23,6 +23,7 @@ struct relay_end {
     int status;
     bool oom;        /* the build container's out-of-memory counter rose during the run */
     bool held_open;  /* a background process still held the output a second after the exit; reading was ended */
+    bool cleaned;    /* processes of earlier scripts were killed first, there was no room for new ones */
     const char *why; /* static or borrowed until return */
 };
 

@@ -47,6 +47,9 @@ static void relay_ended(void *owner, const struct relay_end *end)
         output_say(output, TONE_WARNING,
                    "A background process still holds the script's output; it is not waited for, and what "
                    "it prints from now on is not shown.");
+    if (end->cleaned)
+        output_say(output, TONE_WARNING,
+                   "Processes that an earlier script left running were ended: there was no room for new ones.");
     if (end->how == RELAY_REFUSED)
         told.how = SCRIPT_REFUSED;
     else if (end->how == RELAY_LOST)

@@ -165,6 +165,25 @@ static void special_files_and_odd_names_do_not_stop_packing(void **state)
     pod_clear(&pod);
 }
 
+static void files_that_come_and_go_while_packing_do_not_stop_it(void **state)
+{
+    struct pod pod;
+    struct web web;
+    (void)state;
+    attack(&pod, &web,
+           "mkdir out; head -c 20000000 /dev/zero > out/a; for i in $(seq 500); do echo $i > out/f$i; done; "
+           "(sleep 0.1; while :; do for i in $(seq 500); do rm -f out/f$i; ln -s $ROOT/.dataops-plan/plan out/f$i; rm "
+           "-f out/f$i; "
+           "echo $i > out/f$i; : > out/a; done; done) > /dev/null 2>&1 &");
+    stored(plan_artifact_add(&pod, "out"));
+    pod_run(&pod, geteuid());
+    assert_int_equal(pod.result.outcome, OUTCOME_SUCCESS);
+    assert_int_equal(web_count(&web, "POST "), 1);
+    nothing_leaked(&pod, &web);
+    web_stop(&web);
+    pod_clear(&pod);
+}
+
 static void the_socket_is_gone_when_the_script_looks_for_it(void **state)
 {
     struct pod pod;
@@ -187,6 +206,7 @@ int main(void)
         cmocka_unit_test(a_shared_variables_file_that_is_a_symlink_is_not_read),
         cmocka_unit_test(git_settings_of_the_job_run_nothing_in_courier),
         cmocka_unit_test(special_files_and_odd_names_do_not_stop_packing),
+        cmocka_unit_test(files_that_come_and_go_while_packing_do_not_stop_it),
         cmocka_unit_test(the_socket_is_gone_when_the_script_looks_for_it),
     };
     return cmocka_run_group_tests_name("attack", tests, NULL, NULL);

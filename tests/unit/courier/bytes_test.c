@@ -106,6 +106,42 @@ static void much_output_stays_within_the_budget_of_the_nodes_file(void **state)
     expect_small_file("head -c 3145728 /dev/zero | tr '\\0' '\\n'");
 }
 
+static void a_log_that_is_not_read_for_a_while_loses_nothing(void **state)
+{
+    struct pod pod;
+    (void)state;
+    pod_init(&pod);
+    plan_step_line(&pod, "script", "seq 1 400000");
+    plan_store(&pod);
+    pod_start_courier(&pod);
+    pod_start_step(&pod, geteuid());
+    usleep(1500000);
+    pod_finish(&pod);
+    assert_int_equal(pod.result.outcome, OUTCOME_SUCCESS);
+    trace_has(&pod, "\n399999\n400000\nsection_end:");
+    trace_has_no(&pod, "background process");
+    pod_clear(&pod);
+}
+
+static void a_cancel_works_while_the_log_is_not_read(void **state)
+{
+    struct pod pod;
+    (void)state;
+    pod_init(&pod);
+    json_set_int(pod.plan, "output_limit_bytes", 64 * 1024 * 1024);
+    plan_step_line(&pod, "script", "yes");
+    plan_store(&pod);
+    pod_start_courier(&pod);
+    pod_start_step(&pod, geteuid());
+    usleep(1000000);
+    file_put_text(pod_path(&pod, "/.dataops-order/order"), "cancel");
+    usleep(1000000);
+    pod_finish(&pod);
+    assert_int_equal(pod.result.outcome, OUTCOME_CANCELED);
+    assert_true(pod.trace.length < 4 * MIB);
+    pod_clear(&pod);
+}
+
 static void a_masked_value_never_shows_whatever_the_chunks(void **state)
 {
     struct pod pod;
@@ -215,6 +251,8 @@ int main(void)
         cmocka_unit_test(every_byte_value_survives),
         cmocka_unit_test(a_line_of_a_mebibyte_arrives_whole),
         cmocka_unit_test(much_output_stays_within_the_budget_of_the_nodes_file),
+        cmocka_unit_test(a_log_that_is_not_read_for_a_while_loses_nothing),
+        cmocka_unit_test(a_cancel_works_while_the_log_is_not_read),
         cmocka_unit_test(a_masked_value_never_shows_whatever_the_chunks),
         cmocka_unit_test(values_of_mounted_secrets_are_masked),
         cmocka_unit_test(past_the_output_limit_only_the_notice_follows),
