@@ -26,6 +26,17 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "runs(**jobs): jobs that are added when the module starts; see tests/integration/conftest.py")
 
 
+def pytest_xdist_auto_num_workers(config):
+    """Files run side by side on the stand-ins, each worker with a pair of its own; a real cluster is one. Most cases wait."""
+    asked = os.environ.get("DATAOPS_WORKERS")
+    return int(asked) if asked else 3 if places.chosen() == places.STANDIN and len(_files(config)) != 1 else 0
+
+
+def _files(config) -> list[str]:
+    """What was asked for; one file or case alone needs no workers."""
+    return [arg for arg in config.args if "::" in arg or arg.endswith(".py")]
+
+
 def pytest_collection_modifyitems(items):
     if places.chosen() == places.STANDIN:
         return
