@@ -7,6 +7,7 @@ DATAOPS_CLUSTER=standin (default) or real decides; a case that needs what only t
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 STANDIN = "standin"
@@ -83,6 +84,13 @@ class Place:
 
     def pods_of(self, job_id: int) -> list[dict]:
         return [pod for pod in self.pods() if pod["metadata"].get("labels", {}).get("dataops-runner/job") == str(job_id)]
+
+    def wait_over(self, job_id: int, timeout_s: float = 30) -> None:
+        """Until the containers of a job's pod have ended."""
+        deadline = time.monotonic() + timeout_s
+        while any(pod["status"].get("phase") not in ("Succeeded", "Failed") for pod in self.pods_of(job_id)):
+            assert time.monotonic() < deadline, f"the pod of job {job_id} still runs after {timeout_s} s"
+            time.sleep(0.2)
 
     # -- stand-in only ---------------------------------------------------
     def fault(self, match: dict, do: dict, times: int = 1, skip: int = 0) -> int:

@@ -136,7 +136,8 @@ class RealPlace(Place):
         body = {"apiVersion": "v1", "kind": kinds[kind], **manifest}
         if kind == "persistentvolumeclaims":
             body.setdefault("spec", {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}})
-        self.kubectl("apply", "-n", namespace or self.namespace, "-f", "-", body=body)
+        # On the server's side: else the whole object, a Secret's data too, would stand in an annotation.
+        self.kubectl("apply", "--server-side", "-n", namespace or self.namespace, "-f", "-", body=body)
 
     def delete_pod(self, name: str, namespace: str) -> None:
         self.kubectl("delete", "pod", name, "-n", namespace, "--wait=false")
