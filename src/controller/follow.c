@@ -105,6 +105,9 @@ static void follow_data(void *owner, const char *bytes, size_t length)
         if (news == RECORD_NOTHING)
             break;
         if (news == RECORD_BROKEN) {
+            /* What was proven before goes first: a hole can only be passed when nothing is held. */
+            if (follow->reader.committed.length > 0)
+                follow->events->bytes(follow->owner);
             follow_broken(follow);
             return;
         }

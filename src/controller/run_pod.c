@@ -49,7 +49,7 @@ static void run_refused(struct run *run, const struct kube_answer *answer, enum 
         run_note(run, line);
         run_handle(run, delayed);
     } else {
-        run_fail(run, refused, answer->kind == KUBE_REFUSED ? REASON_CONFIGURATION : REASON_SYSTEM, text);
+        run_fail(run, refused, answer->kind == KUBE_REFUSED && answer->status < 500 ? REASON_CONFIGURATION : REASON_SYSTEM, text);
     }
 }
 

@@ -78,6 +78,9 @@ static enum kube_log_end end_of(const struct kube_answer *answer)
 {
     if (is_not_yet(answer))
         return LOG_NOT_YET;
+    /* the API server tells of a kubelet that it cannot reach by a 500 without a reason (kubernetes-api: section 2.1) */
+    if (answer->status >= 500)
+        return LOG_UNREACHABLE;
     switch (answer->kind) {
     case KUBE_OK:
         return LOG_CLOSED;

@@ -48,7 +48,7 @@ static const struct row rows[] = {
     { 429, "TooManyRequests", "later", KUBE_BUSY, BLAME_REMOTE },
     { 500, "InternalError", "failed calling webhook \"w\"", KUBE_FAILED, BLAME_REMOTE },
     { 500, "", "etcdserver: request is too large", KUBE_REFUSED, BLAME_INPUT },
-    { 500, "", "etcdserver: leader changed", KUBE_FAILED, BLAME_REMOTE },
+    { 500, "", "etcdserver: leader changed", KUBE_REFUSED, BLAME_INPUT },
     { 500, "ServerTimeout", "later", KUBE_FAILED, BLAME_REMOTE },
     { 502, "", "", KUBE_FAILED, BLAME_REMOTE },
     { 503, "ServiceUnavailable", "no", KUBE_FAILED, BLAME_REMOTE },
