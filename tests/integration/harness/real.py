@@ -59,6 +59,8 @@ class RealPlace(Place):
         self.kubeconfig = ""
         self.audit = Path()
         self.namespaces: list[str] = []
+        # Whose requests count: those of the controllers under test.
+        self.users = {USER}
 
     def start(self, folder: Path) -> None:
         lines = subprocess.run([CLUSTER, "env"], check=True, capture_output=True, text=True).stdout.splitlines()
@@ -86,9 +88,10 @@ class RealPlace(Place):
         if self.namespaces:
             self.kubectl("delete", "namespace", "--wait=false", *self.namespaces, check=False)
 
-    def kubectl(self, *args: str, body: dict | None = None, check: bool = True) -> str:
+    def kubectl(self, *args: str, body: dict | None = None, text: str | None = None, check: bool = True) -> str:
+        """As the administrator; body (an object) or text goes to its standard input."""
         env = {**os.environ, **self.env}
-        done = subprocess.run(["kubectl", *args], input=json.dumps(body) if body is not None else None, env=env,
+        done = subprocess.run(["kubectl", *args], input=json.dumps(body) if body is not None else text, env=env,
                               capture_output=True, text=True, timeout=120)
         if check and done.returncode != 0:
             raise RuntimeError(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
@@ -109,6 +112,12 @@ class RealPlace(Place):
                 return name
             time.sleep(0.1)
         raise RuntimeError(f"namespace {name} has no default service account after 20 s")
+
+    def free_volumes(self) -> None:
+        """Volumes whose claim went with its namespace wait for the next claim."""
+        for volume in self._list("persistentvolumes"):
+            if volume["status"]["phase"] == "Released":
+                self.kubectl("patch", "pv", volume["metadata"]["name"], "--type=json", "-p", '[{"op": "remove", "path": "/spec/claimRef"}]')
 
     # -- looking in ------------------------------------------------------
     def _list(self, *kinds: str) -> list[dict]:
@@ -155,7 +164,7 @@ class RealPlace(Place):
         out = []
         for event in self._audit_lines():
             about = event.get("objectRef") or {}
-            if event.get("user", {}).get("username") != USER or about.get("namespace") != namespace or event.get("stage") not in ("ResponseComplete", "ResponseStarted"):
+            if event.get("user", {}).get("username") not in self.users or about.get("namespace") != namespace or event.get("stage") not in ("ResponseComplete", "ResponseStarted"):
                 continue
             # A long answer (watch, log) is told twice; it counts once, when it began.
             if event["stage"] == "ResponseComplete" and (event.get("verb") == "watch" or about.get("subresource") == "log"):

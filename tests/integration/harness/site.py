@@ -80,17 +80,20 @@ class Site:
     def kube(self) -> Place:
         return self.place
 
-    def job(self, script=None, faults=(), kube_faults=(), **description) -> JobRun:
+    def job(self, script=None, faults=(), kube_faults=(), prepare=None, **description) -> JobRun:
         """Adds a job. `faults` are DataOps faults (@ID@ in their path becomes the job's id); `kube_faults` are
-        Kubernetes faults, of this job's pod unless they match another name. All are set before it can be picked."""
+        Kubernetes faults, of this job's pod unless they match another name; `prepare` is called with the job.
+        All that happens before it can be picked."""
         description.setdefault("tags", [self.tag])
         if script is not None:
             description["script"] = script
-        added = self.dataops.add_job(faults=list(faults), held=bool(kube_faults), **description)
+        added = self.dataops.add_job(faults=list(faults), held=bool(kube_faults or prepare), **description)
         job = JobRun(self, added["id"], added["token"])
         for fault in kube_faults:
             job.fault(**fault)
-        if kube_faults:
+        if prepare:
+            prepare(job)
+        if kube_faults or prepare:
             self.dataops.call("POST", f"jobs/{job.id}/release", {})
         return job
 
