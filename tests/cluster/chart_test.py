@@ -210,6 +210,11 @@ def test_a_registration_token_is_trimmed_and_seen_through(render, value, key):
     assert render({"runnerRegistrationToken": value}).of("Secret")[0]["data"].keys() == {key}
 
 
+def test_the_platforms_authority_is_named_by_its_host(render):
+    runner = render({"gitlabUrl": "https://platform.example:8443/", "certsSecretName": "authority"}).runner
+    assert runner["tls-ca-file"] == "/etc/dataops-runner/certs/platform.example.crt"
+
+
 def test_two_sources_for_the_token_are_refused(render):
     with pytest.raises(ValueError, match="not both"):
         render({"runnerToken": "a", "runners": {"secret": "b"}})

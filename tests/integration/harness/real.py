@@ -90,22 +90,27 @@ class RealPlace(Place):
 
     def kubectl(self, *args: str, body: dict | None = None, text: str | None = None, check: bool = True) -> str:
         """As the administrator; body (an object) or text goes to its standard input."""
-        env = {**os.environ, **self.env}
-        done = subprocess.run(["kubectl", *args], input=json.dumps(body) if body is not None else text, env=env,
-                              capture_output=True, text=True, timeout=120)
+        given = json.dumps(body) if body is not None else text
+        done = subprocess.run(["kubectl", *args], input=given.encode() if given is not None else None, env={**os.environ, **self.env},
+                              capture_output=True, timeout=120)
         if check and done.returncode != 0:
-            raise RuntimeError(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
-        return done.stdout
+            raise RuntimeError(f"kubectl {' '.join(args)}: {done.stderr.decode(errors='replace').strip()}")
+        return done.stdout.decode(errors="surrogateescape")  # a log's bytes as they are, CRs too
 
     def controller_environment(self) -> dict[str, str]:
         return {"KUBECONFIG": self.kubeconfig}
 
     def make_namespace(self, name: str) -> str:
+        self.make_empty_namespace(name)
+        self.kubectl("create", "rolebinding", USER, "--clusterrole=dataops-runner", f"--user={USER}", "-n", name)
+        return name
+
+    def make_empty_namespace(self, name: str) -> str:
+        """One in which nobody has rights yet."""
         # One of an earlier run may still be on its way out.
         self.kubectl("wait", "--for=delete", f"namespace/{name}", "--timeout=60s")
         self.kubectl("create", "namespace", name)
         self.namespaces.append(name)
-        self.kubectl("create", "rolebinding", "dataops-runner", "--clusterrole=dataops-runner", f"--user={USER}", "-n", name)
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
             if "default" in self.kubectl("get", "serviceaccounts", "-n", name, "-o", "name", check=False):

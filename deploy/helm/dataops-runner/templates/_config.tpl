@@ -87,7 +87,7 @@ looks for lines, and what the text says always wins.
     (list "url" $url)
     (list "token_file" "/etc/dataops-runner/token/runner-token")
     (list "executor" "kubernetes")
-    (list "tls_ca_file" (empty .Values.certsSecretName | ternary "" (printf "/etc/dataops-runner/certs/%s.crt" (urlParse $url).hostname)))
+    (list "tls-ca-file" (empty .Values.certsSecretName | ternary "" (printf "/etc/dataops-runner/certs/%s.crt" (urlParse $url).hostname)))
 -}}
 {{- if .Values.jobs.env -}}
 {{- $environment := list -}}
