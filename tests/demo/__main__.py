@@ -29,8 +29,12 @@ def main() -> int:
     os.environ["DATAOPS_BUILD"] = str(Path(args.build).resolve())
     os.environ["DATAOPS_CLUSTER"] = args.cluster
     # Imported here: these modules read the two settings above.
-    from .run import Demo
     from .screen import GREEN, RED, Screen
+
+    if args.cluster == "real":
+        from .real import RealDemo as Demo
+    else:
+        from .run import Demo
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     screen = Screen()

@@ -41,6 +41,9 @@ class Demo:
                           (" (both embedded stand-ins)" if self.place.name == places.STANDIN else ""))
         self.place.start(self.folder / "kubernetes")
         self.place.make_namespace(NAMESPACE)
+        self.begin_platform()
+
+    def begin_platform(self) -> None:
         self.dataops_process = DataOpsProcess(self.folder, self.place.dataops_address)
         info = self.dataops.info
         self.screen.say(f"  DataOps     {info['url']}  (CA {info['ca_path']})")
@@ -128,7 +131,7 @@ class Demo:
         wrong += [v["text"] for v in self.dataops.violations()]
         for name, controller in self.controllers.items():
             if not controller.running:
-                wrong.append(f"the controller of {name} ended with {controller.process.returncode}")
+                wrong.append(f"the controller of {name} does not run any more")
         return wrong
 
     def one_site(self) -> list[str]:
