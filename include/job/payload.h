@@ -17,7 +17,7 @@ struct job_variable {
     bool is_public, masked, file, raw;
 };
 struct job_step {
-    char *name;           /* "script", "release", "after_script" */
+    char *name; /* "script", "release", "after_script" */
     char **lines;
     size_t line_count;
 };
@@ -40,7 +40,7 @@ struct job_image {
     size_t entrypoint_count;
     char **pull_policies;
     size_t pull_policy_count;
-    char *user;           /* executor_opts.kubernetes.user */
+    char *user; /* executor_opts.kubernetes.user */
 };
 
 struct job {
@@ -53,7 +53,7 @@ struct job {
     int64_t depth;
     char **refspecs;
     size_t refspec_count;
-    int64_t timeout_s;    /* 7200 when the payload has none */
+    int64_t timeout_s; /* 7200 when the payload has none */
     struct job_variable *variables;
     size_t variable_count;
     struct job_step *steps;
@@ -72,13 +72,16 @@ struct job {
     char **failure_reasons, **mask_prefixes;
     size_t failure_reason_count, mask_prefix_count;
     bool has_run, has_secrets;
-    char *unsupported;    /* names the first thing that this runner cannot do yet (services, cache, run, secrets): the job must fail with it; or NULL */
+    char *unsupported; /* names the first thing that this runner cannot do yet (services, cache, run, secrets): the job
+                          must fail with it; or NULL */
 };
 
-/* Gives a job (job_free). On BLAME_INPUT *id and *token are still filled when they could be read (free token with mem_free), so that the job can be reported
- * as failed. error->code is the exit code to report: 3 for an unknown key in executor_opts (statement 15), else 0. Over JOB_PAYLOAD_MOST fails. */
+/* Gives a job (job_free). On BLAME_INPUT *id and *token are still filled when they could be read (free token with
+ * mem_free), so that the job can be reported as failed. error->code is the exit code to report: 3 for an unknown key in
+ * executor_opts (statement 15), else 0. Over JOB_PAYLOAD_MOST fails. */
 struct job *job_parse(const char *text, size_t length, uint64_t *id, char **token, struct error *error) MUST_CHECK;
-/* Finds "id" and "token" at the top level of a payload that is cut off or over the ceiling, reading only its beginning; false when not both were seen. */
+/* Finds "id" and "token" at the top level of a payload that is cut off or over the ceiling, reading only its beginning;
+ * false when not both were seen. */
 bool job_peek(const char *text, size_t length, uint64_t *id, char **token);
 void job_free(struct job *job);
 /* Value of the last definition of a payload variable, or NULL. */

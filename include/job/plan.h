@@ -1,4 +1,5 @@
-/* The plan: what courier is told to do (docs/formats.md section 4). Written by the controller, read by courier; pure. */
+/* The plan: what courier is told to do (docs/formats.md section 4). Written by the controller, read by courier; pure.
+ */
 #ifndef JOB_PLAN_H
 #define JOB_PLAN_H
 
@@ -6,9 +7,10 @@
 #include "job/payload.h"
 #include "job/variables.h"
 
-#define PLAN_VERSION       1
-#define PLAN_PACKED_MOST   (1000u * 1000u) /* a Secret holds 1 MiB with base64 not counted; leave room for the other key */
-#define PLAN_MOST          (24u * MIB)
+#define PLAN_VERSION 1
+#define PLAN_PACKED_MOST                                                                                               \
+    (1000u * 1000u) /* a Secret holds 1 MiB with base64 not counted; leave room for the other key */
+#define PLAN_MOST (24u * MIB)
 
 struct plan_pair {
     char *key, *value;
@@ -60,13 +62,14 @@ struct plan_settings {
     unsigned attempt;
     const char *shell, *builds_dir, *project_dir, *tmp_dir;
     uint64_t output_limit_bytes;
-    const char *const *mask_folders;    /* NULL-ended */
-    const char *clone_url;              /* other base for git, or NULL */
+    const char *const *mask_folders; /* NULL-ended */
+    const char *clone_url;           /* other base for git, or NULL */
 };
-/* Appends the plan as JSON to out; environment ends with GITLAB_ENV, GIT_TERMINAL_PROMPT and GCM_INTERACTIVE. Fails (BLAME_INPUT) on what cannot
- * be done: job->unsupported, submodules, no usable repository or sha. An unknown GIT_STRATEGY reads as the default. */
-int plan_render(const struct job *job, const struct variables *variables, const struct plan_settings *settings, struct strbuf *out, struct error *error)
-    MUST_CHECK;
+/* Appends the plan as JSON to out; environment ends with GITLAB_ENV, GIT_TERMINAL_PROMPT and GCM_INTERACTIVE. Fails
+ * (BLAME_INPUT) on what cannot be done: job->unsupported, submodules, no usable repository or sha. An unknown
+ * GIT_STRATEGY reads as the default. */
+int plan_render(const struct job *job, const struct variables *variables, const struct plan_settings *settings,
+                struct strbuf *out, struct error *error) MUST_CHECK;
 /* Gives a plan (plan_free) from JSON; BLAME_INPUT when the version is newer or something needed is missing. */
 struct plan *plan_parse(const char *text, size_t length, struct error *error) MUST_CHECK;
 void plan_free(struct plan *plan);

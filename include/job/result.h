@@ -5,7 +5,14 @@
 #include "base/strbuf.h"
 #include "job/reason.h"
 
-enum outcome { OUTCOME_SUCCESS, OUTCOME_FAILED, OUTCOME_CANCELED, OUTCOME_TIMEDOUT, OUTCOME_INTERRUPTED, OUTCOME_NEVER_BEGAN };
+enum outcome {
+    OUTCOME_SUCCESS,
+    OUTCOME_FAILED,
+    OUTCOME_CANCELED,
+    OUTCOME_TIMEDOUT,
+    OUTCOME_INTERRUPTED,
+    OUTCOME_NEVER_BEGAN
+};
 struct result {
     enum outcome outcome;
     int exit_code;

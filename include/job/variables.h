@@ -6,16 +6,16 @@
 #include "base/strmap.h"
 #include "job/payload.h"
 
-#define VARIABLE_VALUE_MOST   (128u * KIB - 1) /* NAME=value with its NUL must fit MAX_ARG_STRLEN */
-#define VARIABLES_TOTAL_MOST  (2u * MIB - 64u * KIB)
+#define VARIABLE_VALUE_MOST  (128u * KIB - 1) /* NAME=value with its NUL must fit MAX_ARG_STRLEN */
+#define VARIABLES_TOTAL_MOST (2u * MIB - 64u * KIB)
 
 struct variable {
-    char *key, *value;        /* final; for a file variable the value is its path */
-    char *file_content;       /* file variables, else NULL */
+    char *key, *value;  /* final; for a file variable the value is its path */
+    char *file_content; /* file variables, else NULL */
     bool masked, is_public, raw;
 };
 struct variables {
-    struct variable *items;   /* in order of first definition */
+    struct variable *items; /* in order of first definition */
     size_t count;
     struct strmap index;
 };
@@ -23,13 +23,15 @@ struct variables {
 /* What the runner adds, see section 3.4 steps 1, 2, 5, 6, 7. NULL-ended "KEY=value" lists borrow. */
 struct variables_input {
     const struct job *job;
-    const char *const *runner_environment;  /* [[runners]] environment, below job variables */
-    const char *const *runner_flags;        /* [[runners]] feature_flags as "FF_X=true": above job variables, a job cannot change them */
+    const char *const *runner_environment; /* [[runners]] environment, below job variables */
+    const char *const
+        *runner_flags; /* [[runners]] feature_flags as "FF_X=true": above job variables, a job cannot change them */
     const char *image, *builds_dir, *project_dir, *tmp_dir, *files_dir; /* files_dir: "/.dataops/files" */
     const char *short_token, *version, *revision, *arch;
-    const char *ca_pem;                      /* becomes file variable CI_SERVER_TLS_CA_FILE; NULL none */
+    const char *ca_pem; /* becomes file variable CI_SERVER_TLS_CA_FILE; NULL none */
 };
-/* Gives the merged, expanded variables (variables_clear). One pass, each value against the unexpanded list; raw ones stay; the last of duplicates wins. */
+/* Gives the merged, expanded variables (variables_clear). One pass, each value against the unexpanded list; raw ones
+ * stay; the last of duplicates wins. */
 void variables_merge(const struct variables_input *input, struct variables *given);
 const char *variables_get(const struct variables *variables, const char *key);
 /* GitLab's boolean reading of a variable, otherwise when unset or no boolean. */

@@ -17,15 +17,15 @@
 #include <stdint.h>
 
 /* Where things lie in the memory volume that both containers share (docs/formats.md, section 1). */
-#define STEP_SOCKET "/.dataops/socket"
+#define STEP_SOCKET          "/.dataops/socket"
 #define STEP_SOCKET_VARIABLE "DATAOPS_SOCKET" /* names another socket, for tests */
 
-#define STEP_PROTOCOL_VERSION 1u
-#define STEP_MESSAGE_MAX_BYTES 256u            /* no packet is longer, either way */
-#define STEP_CONNECT_LIMIT_MS 2000u            /* step looks for courier so long */
-#define STEP_GRACE_MAX_MS (60u * 60u * 1000u)  /* longest time between TERM and KILL */
-#define STEP_ORDER_MAX_BYTES (8u * 1024 * 1024)
-#define STEP_ORDER_MAX_ENTRIES 65536u          /* environment entries in an order block */
+#define STEP_PROTOCOL_VERSION  1u
+#define STEP_MESSAGE_MAX_BYTES 256u                /* no packet is longer, either way */
+#define STEP_CONNECT_LIMIT_MS  2000u               /* step looks for courier so long */
+#define STEP_GRACE_MAX_MS      (60u * 60u * 1000u) /* longest time between TERM and KILL */
+#define STEP_ORDER_MAX_BYTES   (8u * 1024 * 1024)
+#define STEP_ORDER_MAX_ENTRIES 65536u /* environment entries in an order block */
 
 /*
  * The shell is started as SHELL /proc/self/fd/200 and the descriptor (sealed, read only in effect) stays open in all
@@ -36,9 +36,9 @@
 #define STEP_SCRIPT_FD 200
 
 /* Exit codes of the program. */
-#define STEP_EXIT_BYE 0   /* courier said BYE */
-#define STEP_EXIT_USAGE 2 /* unknown argument */
-#define STEP_EXIT_LOST 98 /* courier was not found, is gone, or said what this header does not know */
+#define STEP_EXIT_BYE   0  /* courier said BYE */
+#define STEP_EXIT_USAGE 2  /* unknown argument */
+#define STEP_EXIT_LOST  98 /* courier was not found, is gone, or said what this header does not know */
 
 enum step_kind {
     STEP_HELLO = 1,
@@ -144,7 +144,7 @@ struct step_order {
     uint32_t script_bytes;
 };
 
-#define STEP_ORDER_MAGIC "DORD"
+#define STEP_ORDER_MAGIC   "DORD"
 #define STEP_ORDER_VERSION 1u
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "structs travel as they lie in memory");

@@ -10,9 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TEXT_MOST  (1u * MIB)                  /* of one expanded text that is no variable */
-#define TOTAL_STOP (2u * VARIABLES_TOTAL_MOST) /* the sum at which expanding ends: variables_check refuses it anyway   \
-                                                */
+#define TEXT_MOST (1u * MIB) /* of one expanded text that is no variable */
+#define TOTAL_STOP                                                                                                     \
+    (2u * VARIABLES_TOTAL_MOST) /* the sum at which expanding ends: variables_check refuses it anyway                  \
+                                 */
 #define FOLDER_MOST 2048u
 
 struct merge {

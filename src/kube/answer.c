@@ -27,8 +27,8 @@ static enum kube_class class_of_403(const char *message)
     return KUBE_REFUSED;
 }
 
-/* etcd's errors come as 500 without a reason, "request is too large" among them: the write may be refused for ever, so none of them
- * is tried again. */
+/* etcd's errors come as 500 without a reason, "request is too large" among them: the write may be refused for ever, so
+ * none of them is tried again. */
 static enum kube_class class_of_500(const char *reason)
 {
     return reason[0] == '\0' ? KUBE_REFUSED : KUBE_FAILED;

@@ -92,8 +92,9 @@ int courier_receive(int courier, struct packet *packet, const char **why)
         char bytes[CMSG_SPACE(sizeof(int))];
     } control;
     struct iovec part = { .iov_base = packet, .iov_len = offsetof(struct packet, fd) };
-    struct msghdr raw = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes,
-                          .msg_controllen = sizeof control.bytes };
+    struct msghdr raw = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes
+    };
 
     *packet = (struct packet){ .fd = -1 };
     const ssize_t size = recvmsg(courier, &raw, MSG_CMSG_CLOEXEC);

@@ -7,19 +7,19 @@ static struct rlimit kept[RLIM_NLIMITS];
 void limits_keep(void)
 {
     for (unsigned i = 0; i < RLIM_NLIMITS; i++)
-        getrlimit((int)i, &kept[i]);
+        getrlimit((__rlimit_resource_t)i, &kept[i]);
 }
 
 void limits_restore(void)
 {
     for (unsigned i = 0; i < RLIM_NLIMITS; i++) {
         struct rlimit now;
-        if (getrlimit((int)i, &now) < 0)
+        if (getrlimit((__rlimit_resource_t)i, &now) < 0)
             continue;
         const rlim_t wanted = kept[i].rlim_cur < now.rlim_max ? kept[i].rlim_cur : now.rlim_max;
         if (now.rlim_cur != wanted) {
             now.rlim_cur = wanted;
-            setrlimit((int)i, &now);
+            setrlimit((__rlimit_resource_t)i, &now);
         }
     }
 }

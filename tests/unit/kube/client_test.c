@@ -24,7 +24,7 @@ struct world {
     struct strbuf sunk;
     bool cancel_in_done, free_in_done;
     /* what the server is to do */
-    const char *const *script; /* "503", "429 1", "200", "reset", "silent"; the last one stays */
+    const char *script[8]; /* "503", "429 1", "200", "reset", "silent"; the last one stays */
     unsigned asked, open, most_open;
     char method[16], target[2048], head[4096], body[4096];
 };
@@ -88,7 +88,7 @@ static void answer(void *owner, struct loopback_conn *conn)
     snprintf(world->body, sizeof world->body, "%s", conn->body);
     const char *what = world->script[0];
     if (world->script[1])
-        world->script++;
+        memmove(world->script, world->script + 1, sizeof(world->script) - sizeof(world->script[0]));
     act(conn, what);
 }
 
@@ -109,11 +109,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-#define SCRIPT(...)                                                                                                    \
-    (const char *const[])                                                                                              \
-    {                                                                                                                  \
-        __VA_ARGS__, NULL                                                                                              \
-    }
+#define PLAY(world, ...) memcpy((world)->script, ((const char *const[8]){ __VA_ARGS__ }), sizeof((world)->script))
 
 static void until_done(struct world *world, uint64_t most_ms)
 {
@@ -139,7 +135,7 @@ static void run_get(struct world *world)
 static void a_get_carries_token_and_accept(void **state)
 {
     struct world *world = *state;
-    world->script = SCRIPT("200");
+    PLAY(world, "200");
     run_get(world);
     assert_int_equal(world->kind, KUBE_OK);
     assert_string_equal(world->name, "x");
@@ -152,7 +148,7 @@ static void a_get_carries_token_and_accept(void **state)
 static void paths_follow_group_and_resource(void **state)
 {
     struct world *world = *state;
-    world->script = SCRIPT("200");
+    PLAY(world, "200");
     kube_get(world->cluster.kube, "a b", "leases", "l", done, world);
     until_done(world, 5000);
     assert_string_equal(world->target, "/apis/coordination.k8s.io/v1/namespaces/a%20b/leases/l");
@@ -166,7 +162,7 @@ static void a_create_sends_the_object_and_its_type(void **state)
 {
     struct world *world = *state;
     OWNED_JSON struct cJSON *object = pod("x");
-    world->script = SCRIPT("200");
+    PLAY(world, "200");
     kube_create(world->cluster.kube, "ns", "pods", object, done, world);
     until_done(world, 5000);
     assert_string_equal(world->method, "POST");
@@ -182,7 +178,7 @@ static void statement_32_a_lost_answer_is_asked_for_again_and_ends_as_exists(voi
 {
     struct world *world = *state;
     OWNED_JSON struct cJSON *object = pod("x");
-    world->script = SCRIPT("reset", "409 AlreadyExists");
+    PLAY(world, "reset", "409 AlreadyExists");
     kube_create(world->cluster.kube, "ns", "pods", object, done, world);
     until_done(world, 5000);
     assert_int_equal(world->kind, KUBE_EXISTS);
@@ -193,7 +189,7 @@ static void statement_32_a_lost_answer_is_asked_for_again_and_ends_as_exists(voi
 static void statement_33_a_delete_carries_the_uid_and_gone_is_done(void **state)
 {
     struct world *world = *state;
-    world->script = SCRIPT("200", "404 NotFound", "409 Conflict", "403 Forbidden");
+    PLAY(world, "200", "404 NotFound", "409 Conflict", "403 Forbidden");
     for (int i = 0; i < 4; i++) {
         world->done = false;
         kube_delete(world->cluster.kube, "ns", "pods", "x", "u-1", i == 0 ? 5 : -1, done, world);
@@ -212,7 +208,7 @@ static void a_patch_is_a_merge_patch(void **state)
 {
     struct world *world = *state;
     OWNED_JSON struct cJSON *patch = pod("x");
-    world->script = SCRIPT("200");
+    PLAY(world, "200");
     kube_patch(world->cluster.kube, "ns", "pods", "x", patch, done, world);
     until_done(world, 5000);
     assert_string_equal(world->method, "PATCH");
@@ -222,12 +218,12 @@ static void a_patch_is_a_merge_patch(void **state)
 static void statement_34_transient_failures_are_repeated_and_bounded(void **state)
 {
     struct world *world = *state;
-    world->script = SCRIPT("503 ServiceUnavailable", "500 InternalError", "200");
+    PLAY(world, "503 ServiceUnavailable", "500 InternalError", "200");
     run_get(world);
     assert_int_equal(world->kind, KUBE_OK);
     assert_int_equal(world->asked, 3);
     world->asked = 0;
-    world->script = SCRIPT("503 ServiceUnavailable");
+    PLAY(world, "503 ServiceUnavailable");
     world->done = false;
     kube_get(world->cluster.kube, "ns", "pods", "x", done, world);
     until_done(world, 30000);
@@ -239,11 +235,11 @@ static void statement_34_refusals_and_unsafe_requests_are_not_repeated(void **st
 {
     struct world *world = *state;
     OWNED_JSON struct cJSON *object = pod("x");
-    world->script = SCRIPT("422 Invalid");
+    PLAY(world, "422 Invalid");
     run_get(world);
     assert_int_equal(world->kind, KUBE_REFUSED);
     assert_int_equal(world->asked, 1);
-    world->script = SCRIPT("503 ServiceUnavailable");
+    PLAY(world, "503 ServiceUnavailable");
     world->done = false;
     kube_put(world->cluster.kube, "ns", "leases", "x", object, done, world);
     until_done(world, 5000);
@@ -254,7 +250,7 @@ static void statement_34_refusals_and_unsafe_requests_are_not_repeated(void **st
 static void statement_8_a_busy_server_is_given_its_time(void **state)
 {
     struct world *world = *state;
-    world->script = SCRIPT("429 text", "200");
+    PLAY(world, "429 text", "200");
     uint64_t begun = loop_now_ms(world->cluster.loop);
     run_get(world);
     assert_int_equal(world->kind, KUBE_OK);
@@ -264,7 +260,7 @@ static void statement_8_a_busy_server_is_given_its_time(void **state)
 static void a_deadline_ends_each_try(void **state)
 {
     struct world *world = *state;
-    world->script = SCRIPT("silent");
+    PLAY(world, "silent");
     struct kube_request request = { .method = "GET", .path = "/api/v1/x", .timeout_ms = 50, .what = "look" };
     kube_start(world->cluster.kube, &request, done, world);
     until_done(world, 5000);
@@ -279,14 +275,14 @@ static void plain_text_goes_to_the_sink_and_is_never_sent_twice(void **state)
     struct kube_request request = {
         .method = "GET", .path = "/api/v1/x", .raw = true, .sink = take, .idempotent = true
     };
-    world->script = SCRIPT("text");
+    PLAY(world, "text");
     kube_start(world->cluster.kube, &request, done, world);
     until_done(world, 5000);
     assert_int_equal(world->kind, KUBE_OK);
     assert_string_equal(strbuf_text(&world->sunk), "plain words");
     world->done = false;
     world->asked = 0;
-    world->script = SCRIPT("half");
+    PLAY(world, "half");
     kube_start(world->cluster.kube, &request, done, world);
     until_done(world, 5000);
     assert_int_equal(world->kind, KUBE_FAILED);
@@ -296,7 +292,7 @@ static void plain_text_goes_to_the_sink_and_is_never_sent_twice(void **state)
 static void an_unreachable_server_is_named(void **state)
 {
     struct world *world = *state;
-    world->script = SCRIPT("200");
+    PLAY(world, "200");
     struct kube *kube = cluster_client(&world->cluster, &(struct kube_place){ .host = "http://127.0.0.1:1" });
     struct kube_request request = { .method = "GET", .path = "/api/v1/x", .what = "look" };
     kube_start(kube, &request, done, world);
@@ -310,7 +306,7 @@ static void an_unreachable_server_is_named(void **state)
 static void a_burst_queues_here(void **state)
 {
     struct world *world = *state;
-    world->script = SCRIPT("200");
+    PLAY(world, "200");
     for (int i = 0; i < 100; i++)
         kube_get(world->cluster.kube, "ns", "pods", "x", done, world);
     uint64_t until = loop_now_ms(world->cluster.loop) + 5000;
@@ -323,13 +319,13 @@ static void a_burst_queues_here(void **state)
 static void slow_logs_do_not_keep_objects_waiting(void **state)
 {
     struct world *world = *state;
-    world->script = SCRIPT("silent");
+    PLAY(world, "silent");
     struct kube_request request = { .method = "GET", .path = "/api/v1/x/log", .raw = true, .sink = take };
     for (int i = 0; i < 40; i++)
         kube_start(world->cluster.kube, &request, done, world);
     loopback_until(world->cluster.loop, &world->done, 200);
     assert_int_equal(world->cluster.server.accepted, 32);
-    world->script = SCRIPT("200");
+    PLAY(world, "200");
     run_get(world);
     assert_int_equal(world->kind, KUBE_OK);
 }
@@ -337,13 +333,13 @@ static void slow_logs_do_not_keep_objects_waiting(void **state)
 static void calls_may_be_cancelled_at_any_moment(void **state)
 {
     struct world *world = *state;
-    world->script = SCRIPT("503 ServiceUnavailable");
+    PLAY(world, "503 ServiceUnavailable");
     kube_cancel(NULL);
     kube_cancel(kube_get(world->cluster.kube, "ns", "pods", "x", done, world));
     struct kube_call *waiting = kube_get(world->cluster.kube, "ns", "pods", "x", done, world);
     loopback_until(world->cluster.loop, &world->done, 100); /* now between two tries */
     kube_cancel(waiting);
-    world->script = SCRIPT("200");
+    PLAY(world, "200");
     world->cancel_in_done = true;
     run_get(world);
     assert_int_equal(world->dones, 1);
@@ -354,7 +350,7 @@ static void calls_may_be_cancelled_at_any_moment(void **state)
 static void the_client_may_be_freed_inside_done(void **state)
 {
     struct world *world = *state;
-    world->script = SCRIPT("200");
+    PLAY(world, "200");
     kube_get(world->cluster.kube, "ns", "pods", "y", done, world);
     kube_get(world->cluster.kube, "ns", "pods", "z", done, world);
     world->free_in_done = true;
@@ -395,14 +391,14 @@ static void statement_39_a_401_makes_the_token_be_read_again(void **state)
     assert_non_null(kube);
     assert_string_equal(kube_namespace(kube), "jobs");
     account_file("token", "new\n");
-    world->script = SCRIPT("401 Unauthorized", "200");
+    PLAY(world, "401 Unauthorized", "200");
     kube_get(kube, "ns", "pods", "x", done, world);
     until_done(world, 5000);
     assert_int_equal(world->kind, KUBE_OK);
     assert_non_null(strstr(world->head, "Authorization: Bearer new\r\n"));
     /* a token that cannot be read any more leaves the old one in force; a second 401 is final */
     account_file("token", "  \n");
-    world->script = SCRIPT("401 Unauthorized");
+    PLAY(world, "401 Unauthorized");
     world->asked = 0;
     world->done = false;
     kube_get(kube, "ns", "pods", "x", done, world);

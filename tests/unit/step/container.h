@@ -38,9 +38,9 @@
 /* A kind of container. */
 struct place {
     const char *name;
-    bool first;        /* step is PID 1, in a pid namespace of its own */
+    bool first; /* step is PID 1, in a pid namespace of its own */
     unsigned uid;
-    const char *shell; /* the only shell there, as /busybox/sh ("" none); NULL: what this machine has */
+    const char *shell;  /* the only shell there, as /busybox/sh ("" none); NULL: what this machine has */
     unsigned processes; /* RLIMIT_NPROC; 0: as it is */
 };
 
@@ -206,8 +206,9 @@ static inline void expect(const struct container *container, uint32_t kind, void
         char bytes[CMSG_SPACE(sizeof(int))];
     } control;
     struct iovec part = { bytes, sizeof bytes };
-    struct msghdr packet = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes,
-                             .msg_controllen = sizeof control.bytes };
+    struct msghdr packet = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes
+    };
     const ssize_t got = recvmsg(container->courier, &packet, MSG_CMSG_CLOEXEC);
     if (got < 0)
         fail_msg("no message of kind %u in %s: %s", kind, container->place->name, strerror(errno));
@@ -306,10 +307,10 @@ static inline int file_with(const void *bytes, size_t size, int seals)
 
 /* An order to be written as a block. */
 struct wish {
-    const char *folder; /* NULL: the container's folder */
+    const char *folder;         /* NULL: the container's folder */
     const char *const *entries; /* NULL ends them */
     const char *script;
-    uint32_t shell;     /* 0: bash */
+    uint32_t shell; /* 0: bash */
     uint32_t grace_ms;
 };
 

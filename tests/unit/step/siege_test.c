@@ -106,9 +106,9 @@ static void the_end_of_the_grace_reaches_what_changed_its_session(void **state)
     struct step_started started;
     size_t bytes;
     open_in(&container, &as_user);
-    send_run(&container, 1,
-             &(struct wish){ .grace_ms = 200,
-                             .script = "trap '' TERM; setsid sh -c 'echo free; exec sleep 1000' & wait" });
+    send_run(
+        &container, 1,
+        &(struct wish){ .grace_ms = 200, .script = "trap '' TERM; setsid sh -c 'echo free; exec sleep 1000' & wait" });
     const int fd = expect_started(&container, 1, &started);
     output_expect(fd, "free\n");
     send_stop(&container, 1);
@@ -199,8 +199,9 @@ static void after_script_finds_room_after_a_fork_bomb(void **state)
     (void)state;
     static const char *const kinds[] = { "full", "busy" };
     /* the limit counts all processes of a user: one for this test alone */
-    const struct place crowded = { .name = "40 processes", .first = true, .processes = 40,
-                                   .uid = 100000 + (unsigned)getpid() };
+    const struct place crowded = {
+        .name = "40 processes", .first = true, .processes = 40, .uid = 100000 + (unsigned)getpid()
+    };
     for (size_t i = 0; i < 2; i++) {
         struct container container;
         struct step_started started;
@@ -211,9 +212,9 @@ static void after_script_finds_room_after_a_fork_bomb(void **state)
         const int fd = expect_started(&container, 1, &started);
         assert_int_equal(started.cleaned, 0);
         assert_int_equal(expect_exited(&container, 1), 0);
-        struct outcome outcome = run_wish(
-            &container, 2,
-            &(struct wish){ .script = "for i in 1 2 3 4 5 6 7 8; do sleep 0.1 & done; wait; echo tidy" });
+        struct outcome outcome =
+            run_wish(&container, 2,
+                     &(struct wish){ .script = "for i in 1 2 3 4 5 6 7 8; do sleep 0.1 & done; wait; echo tidy" });
         assert_string_equal(outcome.output, "tidy\n");
         assert_int_equal(outcome.cleaned, 1);
         free(outcome.output);
@@ -239,8 +240,9 @@ static void no_shell_is_reported(void **state)
 static void a_shell_that_may_not_be_executed_is_told_from_none(void **state)
 {
     (void)state;
-    static const struct place useless = { .name = "no usable shell", .first = true, .uid = 1000,
-                                          .shell = "/etc/passwd" };
+    static const struct place useless = {
+        .name = "no usable shell", .first = true, .uid = 1000, .shell = "/etc/passwd"
+    };
     struct container container;
     open_in(&container, &useless);
     send_run(&container, 1, &(struct wish){ .script = "echo wrong" });
@@ -256,13 +258,12 @@ static void assert_shell_works(const char *shell)
     if (access(shell, X_OK) < 0)
         skip();
     open_in(&container, &only);
-    run_prints(&container, "x=1\nread y || echo $x $0\nf() { echo \"$1\"; }\nf two >&2",
-               "1 /proc/self/fd/200\ntwo\n");
+    run_prints(&container, "x=1\nread y || echo $x $0\nf() { echo \"$1\"; }\nf two >&2", "1 /proc/self/fd/200\ntwo\n");
     char *script = malloc(300001);
     size_t bytes = 0;
     while (bytes < 262144)
-        bytes += (size_t)sprintf(script + bytes, "N=%zu # longer than a shell reads at once\n", bytes);
-    sprintf(script + bytes, "exit 9");
+        bytes += (size_t)snprintf(script + bytes, 300001 - bytes, "N=%zu # longer than a shell reads at once\n", bytes);
+    snprintf(script + bytes, 300001 - bytes, "exit 9");
     struct outcome outcome = run_wish(&container, 2, &(struct wish){ .script = script });
     assert_int_equal(outcome.status, 9 << 8);
     free(outcome.output);
@@ -407,8 +408,9 @@ static void two_descriptors_end_step(void **state)
     const int fds[] = { STDERR_FILENO, STDERR_FILENO };
     struct step_run run = { STEP_RUN, 1, STEP_SHELL_BASH, 0 };
     struct iovec part = { &run, sizeof run };
-    const struct msghdr packet = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes,
-                                   .msg_controllen = sizeof control.bytes };
+    const struct msghdr packet = {
+        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes
+    };
     control.head = (struct cmsghdr){ CMSG_LEN(sizeof fds), SOL_SOCKET, SCM_RIGHTS };
     memcpy(CMSG_DATA(&control.head), fds, sizeof fds);
     open_in(&container, &plain);

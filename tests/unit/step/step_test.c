@@ -75,8 +75,10 @@ static void stdout_and_stderr_are_one_pipe_that_the_user_may_open(void **state)
 
 static void the_environment_is_passed_byte_for_byte(void **state)
 {
-    static const char *const entries[] = { "PATH=/usr/bin:/bin", "DATAOPS_VAULT(A.B)=x", "EMPTY=", "LINES=a\nb\n",
-                                           "EQUALS=a=b=",        "RAW=\xff\x01 '\"$`",   "OF_BOTH=of the job", NULL };
+    static const char *const entries[] = {
+        "PATH=/usr/bin:/bin", "DATAOPS_VAULT(A.B)=x", "EMPTY=", "LINES=a\nb\n", "EQUALS=a=b=",
+        "RAW=\xff\x01 '\"$`", "OF_BOTH=of the job",   NULL
+    };
     struct outcome outcome =
         run_wish(*state, 1, &(struct wish){ .entries = entries, .script = "cat /proc/$$/environ" });
     const char *next = outcome.output;
@@ -107,8 +109,8 @@ static void a_script_of_a_mebibyte_runs_to_its_last_line(void **state)
     char *script = malloc(1100001);
     size_t bytes = 0;
     while (bytes < 1048576)
-        bytes += (size_t)sprintf(script + bytes, "N=%zu # a line of a long script\n", bytes);
-    sprintf(script + bytes, "printf %%s \"$N\"; exit 7"); /* no LF at the end */
+        bytes += (size_t)snprintf(script + bytes, 1100001 - bytes, "N=%zu # a line of a long script\n", bytes);
+    snprintf(script + bytes, 1100001 - bytes, "printf %%s \"$N\"; exit 7"); /* no LF at the end */
     struct outcome outcome = run_wish(*state, 1, &(struct wish){ .script = script });
     assert_int_equal(outcome.status, 7 << 8);
     assert_true(strtoul(outcome.output, NULL, 10) > 1048000);
@@ -134,8 +136,9 @@ static void the_script_has_its_folder_session_and_group(void **state)
 
 static void the_script_starts_without_blocked_or_ignored_signals(void **state)
 {
-    run_prints(*state, "grep -E 'Sig(Blk|Ign)' /proc/self/status", "SigBlk:\t0000000000000000\n"
-                                                                     "SigIgn:\t0000000000000000\n");
+    run_prints(*state, "grep -E 'Sig(Blk|Ign)' /proc/self/status",
+               "SigBlk:\t0000000000000000\n"
+               "SigIgn:\t0000000000000000\n");
 }
 
 static void the_script_inherits_its_own_descriptors_only(void **state)
@@ -213,8 +216,9 @@ static void stop_sends_term_to_the_whole_group(void **state)
 static int start_stubborn(const struct container *container, uint32_t grace_ms)
 {
     struct step_started started;
-    send_run(container, 1, &(struct wish){ .grace_ms = grace_ms,
-                                           .script = "trap '' TERM; echo ready; while :; do sleep 0.02; done" });
+    send_run(
+        container, 1,
+        &(struct wish){ .grace_ms = grace_ms, .script = "trap '' TERM; echo ready; while :; do sleep 0.02; done" });
     const int fd = expect_started(container, 1, &started);
     output_expect(fd, "ready\n");
     return fd;
@@ -248,8 +252,7 @@ static void the_grace_goes_on_for_the_group_when_the_script_ended(void **state)
     struct step_started started;
     size_t bytes;
     send_run(container, 1,
-             &(struct wish){ .grace_ms = 300,
-                             .script = "(trap '' TERM; echo ready; exec sleep 1000) & wait" });
+             &(struct wish){ .grace_ms = 300, .script = "(trap '' TERM; echo ready; exec sleep 1000) & wait" });
     const int fd = expect_started(container, 1, &started);
     output_expect(fd, "ready\n");
     const uint64_t stopped_ms = now_ms();
