@@ -208,11 +208,13 @@ class Demo:
         requests = sum(1 for r in self.place.requests(NAMESPACE) if re.match(rf"job-[0-9a-f]{{6}}-{view['id']}-\d+$", r["name"]))
         asked = str(requests) if requests else "-"
         return [str(view["id"]), view["name"], view["state"], where, span("pending", "picked"), span("picked", "first_byte"),
-                phases.get("get_sources", "-"), phases.get("step_script", "-"), phases.get("upload_artifacts_on_success", "-"),
+                phases.get("sources", "-"), phases.get("script", "-"), phases.get("upload", "-"),
                 span("picked", "finished"), asked]
 
     def _phases(self, job_id: int) -> dict[str, str]:
-        """Seconds of each section, from the markers in the log (whole seconds: that is what they hold)."""
-        data = self.dataops.trace(job_id)[0].decode(errors="replace")
-        starts = {m[2]: int(m[1]) for m in re.finditer(r"section_start:(\d+):([a-z_]+)", data)}
-        return {m[2]: f"{int(m[1]) - starts[m[2]]} s" for m in re.finditer(r"section_end:(\d+):([a-z_]+)", data) if m[2] in starts}
+        """Seconds of each phase, as the end record told the controller (its log's line job_phases)."""
+        for controller in self.controllers.values():
+            found = re.search(rf"job_phases +job={job_id} (.*)", controller.log)
+            if found:
+                return {name: value + " s" for name, value in re.findall(r"(\w+)=([\d.]+)", found[1])}
+        return {}

@@ -268,8 +268,48 @@ class TestAttempts:
         assert "never" not in job.script_output()
         assert 2 <= len(site.place.pod_names(job.id)) <= 5
 
-    def test_a_pod_that_vanishes_before_its_start_is_made_again(self, site):
-        job = site.job(["echo ran once"], kube_faults=[{
-            "match": {"verb": "create", "resource": "secrets", "name": "*"}, "do": {"status": {"code": 500, "message": "x"}}}])
-        job.wait(90)
-        assert job.script_output().count("ran once") <= 1
+    # The hook fails before courier can catch TERM, so the pod's grace passes; its log is kept shut, so that the pod's
+    # status alone tells what happened.
+    QUICK = {"pod_termination_grace_period_seconds": 1}
+    SHUT = {"status": {"code": 400, "reason": "BadRequest", "message": "container is waiting to start: ContainerCreating"}}
+
+    def test_a_hook_that_fails_leads_to_the_next_attempt_and_the_script_runs_once(self, make_site, place):
+        def prepare(job):
+            place.kubelet(do="fail_hook", pod=f"job-*-{job.id}-1", container="courier", times=1)
+            place.fault({"resource": "pods", "subresource": "log", "name": f"job-*-{job.id}-1"}, self.SHUT, times=0)
+
+        site = make_site(kubernetes=self.QUICK)
+        job = site.job(["echo ran once"], prepare=prepare)
+        job.succeeds(90)
+        assert job.script_output().splitlines().count("ran once") == 1
+        assert len(place.pod_names(job.id)) == 2
+        place.clear_faults()
+
+    def test_hooks_that_always_fail_end_with_words(self, make_site, place):
+        def prepare(job):
+            place.kubelet(do="fail_hook", pod=f"job-*-{job.id}-*", container="courier", times=20)
+            place.fault({"resource": "pods", "subresource": "log", "name": f"job-*-{job.id}-*"}, self.SHUT, times=0)
+
+        site = make_site(kubernetes=self.QUICK)
+        job = site.job(["echo never"], prepare=prepare)
+        job.fails("runner_system_failure", 120)
+        assert "never" not in job.script_output()
+        assert 2 <= len(place.pod_names(job.id)) <= 5
+        place.clear_faults()
+
+    def test_a_courier_that_is_killed_while_the_script_runs_is_no_success(self, site, place):
+        job = site.job(["echo going; sleep 600"])
+        job.wait_trace(b"\ngoing")
+        place.kubelet(do="kill", pod=job.pods()[0]["metadata"]["name"], container="courier", signal=9)
+        job.fails("runner_system_failure", 60)
+        assert len(place.pod_names(job.id)) == 1, "a script that began is not run again"
+
+    def test_an_evicted_pod_is_named(self, site, place):
+        job = site.job(["echo going; sleep 600"])
+        job.wait_trace(b"\ngoing")
+        place.kubelet(do="evict", pod=job.pods()[0]["metadata"]["name"], reason="Evicted",
+                      message="The node was low on resource: memory.")
+        job.wait(60)
+        assert job.state == "failed"
+        assert job.view["failure_reason"] in ("runner_system_failure", "runner_interrupted")
+        assert "low on resource" in job.text or "the pod was deleted while the job ran" in job.text
