@@ -36,7 +36,7 @@ def main() -> int:
     else:
         from .run import Demo
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     screen = Screen()
     folder = Path(tempfile.mkdtemp(prefix="dataops-demo-"))
     began = time.monotonic()
