@@ -33,11 +33,21 @@ void run_follow_log(struct run *run)
         follow_open(run->follow);
 }
 
+static void run_log_ended(struct run *run)
+{
+    if (run->has_result && run->result.outcome == OUTCOME_NEVER_BEGAN && !run->spoke && run->state == JOB_STARTING) {
+        /* Nothing of the job ran, and DataOps has no byte of this attempt: not the job's end. */
+        run->has_result = false;
+        snprintf(run->cause_text, sizeof(run->cause_text), "%s", run->result.message);
+        run_handle(run, JOB_NEVER_BEGAN);
+    } else {
+        run_handle(run, run->has_result ? JOB_RESULT : JOB_POD_OVER);
+    }
+}
+
 static void run_log_status_due(void *owner)
 {
-    struct run *run = owner;
-
-    run_handle(run, run->has_result ? JOB_RESULT : JOB_POD_OVER);
+    run_log_ended(owner);
 }
 
 static void run_log_over(void *owner)
@@ -56,7 +66,7 @@ static void run_log_over(void *owner)
     if (run->reporting)
         return;
     if (run->has_result)
-        run_handle(run, JOB_RESULT);
+        run_log_ended(run);
     else
         loop_after(run->controller->loop, &run->status_timer, RUN_STATUS_GRACE_MS, run_log_status_due, run);
 }

@@ -113,7 +113,9 @@ static void run_new_attempt(struct run *run)
     mem_free(run->plan_key);
     run->uid = NULL;
     memset(&run->status, 0, sizeof(run->status));
-    run->pod_deleted = false;
+    timer_stop(&run->status_timer);
+    run->pod_deleted = run->log_over = run->has_result = false;
+    run->log_next = 0;
     run->pod = pod_name(url, run->intake->short_token, run->job_id, run->attempt);
     run->plan_key = pod_key(url, run->intake->short_token, run->job_id);
     strmap_set(&run->cluster->runs, run->pod, run);

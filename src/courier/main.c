@@ -89,6 +89,9 @@ static void courier_end(void *owner, const struct result *result)
     if (courier->over)
         return;
     courier->over = true;
+    /* The controller makes another attempt, when DataOps has nothing of this one. */
+    if (end.outcome == OUTCOME_NEVER_BEGAN)
+        output_discard(courier->output);
     output_flush(courier->output);
     end.bytes = output_bytes(courier->output);
     end.crc = output_crc(courier->output);
@@ -116,6 +119,7 @@ static void courier_give_up(struct courier *courier, enum outcome outcome, const
 static void build_connected(void *owner)
 {
     struct courier *courier = owner;
+    output_release(courier->output);
     if (courier->stages)
         stages_connected(courier->stages);
     else
@@ -225,6 +229,7 @@ static void courier_init(struct courier *courier, const char *root)
     courier->started_ms = loop_now_ms(courier->loop);
     paths_init(&courier->paths, root);
     courier->output = output_new(courier->loop, STDOUT_FILENO);
+    output_hold(courier->output);
     courier->context = (struct context){ .loop = courier->loop,
                                          .output = courier->output,
                                          .paths = &courier->paths,

@@ -18,6 +18,7 @@
 #define HEARTBEAT_MS    30000u
 #define QUEUE_FULL      (1024u * KIB) /* records that wait for stdout */
 #define QUEUE_ROOM      (256u * KIB)
+#define HELD_MOST       (256u * KIB)  /* more than this is not held back */
 #define BOLD_YELLOW     "\033[33;1m"
 
 enum stream { STREAM_OWN, STREAM_SCRIPT, STREAMS };
@@ -33,6 +34,7 @@ struct output {
     bool over_limit;
     struct record_writer writer;
     struct strbuf queue; /* records that stdout did not take yet */
+    bool held;           /* stdout gets nothing yet */
     bool broken;         /* stdout is gone: records are thrown away */
     bool was_full;       /* somebody waits for room() */
     struct watch *writable;
@@ -75,6 +77,9 @@ static void output_watch(struct output *output, bool on)
 /* Each record goes out by a write of its own: below PIPE_BUF it is taken whole or not at all. */
 static void output_write(struct output *output)
 {
+    if (output->held && output->queue.length <= HELD_MOST)
+        return;
+    output->held = false;
     while (output->queue.length > 0) {
         const char *line = strbuf_text(&output->queue);
         const char *end = memchr(line, '\n', output->queue.length);
@@ -105,7 +110,8 @@ static void output_write(struct output *output)
 static void output_beat(void *owner)
 {
     struct output *output = owner;
-    record_heartbeat(&output->writer, &output->queue);
+    if (!output->held)
+        record_heartbeat(&output->writer, &output->queue);
     loop_after(output->loop, &output->heartbeat, HEARTBEAT_MS, output_beat, output);
     output_write(output);
 }
@@ -296,6 +302,32 @@ void output_section_end(struct output *output, const char *name)
     output_marker(output, &marker);
 }
 
+/* --- before build is there --- */
+
+void output_hold(struct output *output)
+{
+    output->held = true;
+}
+
+void output_release(struct output *output)
+{
+    if (!output->held)
+        return;
+    output->held = false;
+    output_write(output);
+}
+
+bool output_discard(struct output *output)
+{
+    if (!output->held)
+        return false;
+    timer_stop(&output->batch);
+    record_writer_clear(&output->writer);
+    record_writer_init(&output->writer);
+    strbuf_clear(&output->queue);
+    return true;
+}
+
 /* --- life --- */
 
 bool output_is_full(struct output *output)
@@ -324,6 +356,7 @@ void output_end(struct output *output, const char *json, uint64_t most_ms, void 
 {
     timer_stop(&output->heartbeat);
     record_end(&output->writer, json, &output->queue);
+    output->held = false;
     output->room = NULL;
     output->ended = done;
     output->ended_owner = owner;

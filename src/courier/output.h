@@ -29,6 +29,14 @@ struct output *output_new(struct loop *loop, int fd);
 void output_configure(struct output *output, const struct output_settings *settings);
 void output_free(struct output *output);
 
+/* Until output_release records wait here: while the kubelet starts the pod's containers it serves no log anyway, and a
+ * pod that comes to nothing shall have said nothing, so that the next attempt's log can be the job's. */
+void output_hold(struct output *output);
+/* Writes what was held. Nothing to do when nothing is held. */
+void output_release(struct output *output);
+/* Forgets what was held, as if nothing had been said: bytes and CRC begin anew. False when nothing is held any more. */
+bool output_discard(struct output *output);
+
 /* Bytes of the script (stream 01) and of courier's own children and lines (stream 00). */
 void output_script(struct output *output, const char *bytes, size_t length);
 void output_own(struct output *output, const char *bytes, size_t length);

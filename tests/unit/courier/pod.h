@@ -300,6 +300,16 @@ static inline void pod_read_until(struct pod *pod, const char *words)
     }
 }
 
+static inline void pod_wait_for_file(const struct pod *pod, const char *path)
+{
+    const uint64_t last_ms = now_ms() + PATIENCE_MS;
+    while (access(pod_path(pod, path), F_OK) < 0) {
+        if (now_ms() >= last_ms)
+            fail_msg("there is no %s", path);
+        usleep(10000);
+    }
+}
+
 static inline void child_wait(pid_t *pid, int *status)
 {
     const uint64_t last_ms = now_ms() + PATIENCE_MS;
