@@ -44,3 +44,26 @@ def layer_of(path: Path, files: dict[str, tuple[bytes, int]]) -> None:
             entry = tarfile.TarInfo(name)
             entry.size, entry.mode = len(content), mode
             tar.addfile(entry, io.BytesIO(content))
+
+
+def derive(path: Path, base: Path, images: dict[str, dict[str, tuple[bytes, int]]]) -> None:
+    """Writes `path`, holding one image for each name: that of the docker-archive `base` with these files (as in layer_of) on top."""
+    partial = path.with_name(path.name + ".partial")
+    with tarfile.open(base) as source, tarfile.open(partial, "w", format=tarfile.PAX_FORMAT) as target:
+        (manifest,) = json.load(source.extractfile("manifest.json"))
+        config = json.load(source.extractfile(manifest["Config"]))
+        for layer in manifest["Layers"]:
+            target.addfile(source.getmember(layer), source.extractfile(layer))
+        entries = []
+        for number, (name, files) in enumerate(images.items()):
+            layer = path.with_name(f"{path.name}.layer-{number}")
+            layer_of(layer, files)
+            content = layer.read_bytes()
+            layer.unlink()
+            own = {**config, "history": [], "rootfs": {
+                "type": "layers", "diff_ids": [*config["rootfs"]["diff_ids"], f"sha256:{hashlib.sha256(content).hexdigest()}"]}}
+            _add(target, f"layer-{number}.tar", content)
+            _add(target, f"config-{number}.json", json.dumps(own).encode())
+            entries.append({"Config": f"config-{number}.json", "RepoTags": [name], "Layers": [*manifest["Layers"], f"layer-{number}.tar"]})
+        _add(target, "manifest.json", json.dumps(entries).encode())
+    partial.rename(path)

@@ -167,6 +167,7 @@ def _apiserver(place: Places, program: str) -> list[str]:
         f"--service-account-key-file={certificates}/service-account.pub",
         f"--service-account-signing-key-file={certificates}/service-account.key",
         f"--audit-policy-file={place.settings}/audit.json", f"--audit-log-path={place.audit_log}",
+        "--audit-log-maxsize=4000",  # MB: the cases count what stands in it
         f"--cert-dir={place.state / 'apiserver'}", "--profiling=false",
     ]  # fmt: skip
 

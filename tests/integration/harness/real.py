@@ -68,6 +68,7 @@ class RealPlace(Place):
         self.dataops_address = self.env["DATAOPS_CLUSTER_ADDRESS"]
         self.image = self.env["DATAOPS_CLUSTER_JOBS_IMAGE"]
         self.audit = Path(self.env["DATAOPS_CLUSTER_AUDIT_LOG"])
+        self.audit_began = self.audit.stat().st_size  # what other runs did is not looked at
         archive = ROOT / "build" / "dataops-runner-image.tar"
         subprocess.run([CLUSTER, "load", archive], check=True, capture_output=True)
         self.kubeconfig = self._user()
@@ -137,7 +138,8 @@ class RealPlace(Place):
 
     def _audit_lines(self) -> list[dict]:
         out = []
-        with self.audit.open(errors="replace") as file:
+        with self.audit.open("rb") as file:
+            file.seek(self.audit_began)
             for line in file:
                 try:
                     out.append(json.loads(line))
@@ -179,5 +181,6 @@ class RealPlace(Place):
         return out
 
     def pod_names(self, job_id: int) -> list[str]:
-        names = {e["objectRef"].get("name", "") for e in self._audit_lines() if (e.get("objectRef") or {}).get("resource") == "pods"}
+        about = [e.get("objectRef") or {} for e in self._audit_lines()]
+        names = {a.get("name", "") for a in about if a.get("resource") == "pods" and a.get("namespace") in self.namespaces}
         return sorted(name for name in names if f"-{job_id}-" in name)
