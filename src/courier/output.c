@@ -18,7 +18,7 @@
 #define HEARTBEAT_MS    30000u
 #define QUEUE_FULL      (1024u * KIB) /* records that wait for stdout */
 #define QUEUE_ROOM      (256u * KIB)
-#define HELD_MOST       (256u * KIB)  /* more than this is not held back */
+#define HELD_MOST       (256u * KIB) /* more than this is not held back */
 #define BOLD_YELLOW     "\033[33;1m"
 
 enum stream { STREAM_OWN, STREAM_SCRIPT, STREAMS };

@@ -61,3 +61,59 @@ class TestNeverBegan:
         assert job.script_output().split("\n").count("ran once") == 1
         assert "Attempt 1 of 5 never began" in job.text
         assert len(site.place.pod_names(job.id)) == 2
+
+    def test_a_helper_image_that_is_missing_at_first(self, make_site, helper):
+        site = make_site(kubernetes={"helper_image": helper})
+        job = site.job(["echo ran once"])
+        site.controller.wait_log(rf"job_attempt_failed +job={job.id} .*helper image cannot be pulled", 60)
+        point(helper, GOOD)
+        job.succeeds(90)
+        assert job.script_output().split("\n").count("ran once") == 1
+        assert f"never began: the helper image cannot be pulled: " in job.text and helper in job.text
+        assert 2 <= len(site.place.pod_names(job.id)) <= 3
+
+    def test_a_helper_image_that_never_comes_is_named_in_the_end(self, make_site, helper):
+        site = make_site(kubernetes={"helper_image": helper})
+        job = site.job(["echo never"])
+        job.fails("runner_system_failure", 180)
+        assert "the pod never began (attempt 5)" in job.text and helper in job.text
+        assert len(site.place.pod_names(job.id)) == 5
+        assert "ran" not in job.script_output()
+
+
+@pytest.fixture(name="slow_registry")
+def _slow_registry(place):
+    with registry.Registry(images.base_layer(), delay_s=20) as made:
+        yield made
+
+
+def slow_image() -> str:
+    return f"registry.test/slow-{next(_numbers)}-{int(time.time())}:1"
+
+
+class TestSlowPull:
+    def test_the_wait_is_shown_and_the_job_runs(self, make_site, slow_registry):
+        site = make_site()
+        job = site.job(["echo ran; test -f README.md && echo sources"], image=slow_image())
+        job.wait_trace(rb"Waiting for pod [^\n]*/job-[^\n]*: its containers are being created", 15)
+        assert slow_registry.asked.wait(15)
+        job.succeeds(60)
+        assert job.script_output().split() == ["ran", "sources"]
+        assert job.seconds("picked", "finished") > 20
+        assert len(site.place.pod_names(job.id)) == 1
+
+    def test_a_cancel_meanwhile_is_reported_without_waiting_for_the_pod(self, make_site, slow_registry):
+        """A pod that is going away still counts: only then is there room for the next job."""
+        site = make_site(globals_={"concurrent": 1})
+        job = site.job(["echo never"], image=slow_image())
+        job.wait_state("running_told")
+        job.cancel()  # heard with the first line about the wait, after 5 s
+        later = site.job(["echo later"])
+        assert job.wait(15) == "canceled"
+        assert job.seconds("cancel_told", "finished") < 2
+        assert slow_registry.asked.is_set()
+        assert job.pods() and job.pods()[0]["metadata"]["deletionTimestamp"], "the kubelet holds on to it until the pull is over"
+        assert later.state == "pending"
+        later.succeeds(60)
+        assert job.pods() == []
+        assert "never" not in job.script_output()
