@@ -88,6 +88,9 @@ struct config *config_load(const char *text, size_t length, enum config_syntax s
 void config_free(struct config *config);
 /* Whether a feature flag of this runner is set; -1 when the table does not name it. */
 int config_runner_flag(const struct config_runner *runner, const char *flag);
+/* All feature_flags as "FF_X=true", NULL-ended; free with config_free_flags. */
+char **config_runner_flags(const struct config_runner *runner);
+void config_free_flags(char **flags);
 /* Appends a reference page (Markdown) of all keys with defaults and help, from the schema table. */
 void config_reference(struct strbuf *out);
 

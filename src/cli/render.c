@@ -67,16 +67,6 @@ static int read_job(struct rendering *rendering, const char *path, struct error 
     return rendering->job != NULL ? 0 : error_within(error, "%s", path);
 }
 
-/* feature_flags as "FF_X=true"; gives a NULL-ended list. */
-static char **flag_texts(const struct config_runner *runner)
-{
-    char **flags = mem_new_array(runner->feature_flags.count + 1, sizeof(*flags));
-
-    for (size_t i = 0; i < runner->feature_flags.count; i++)
-        flags[i] = mem_format("%s=%s", runner->feature_flags.items[i].key, runner->feature_flags.items[i].value);
-    return flags;
-}
-
 static int merge_variables(struct rendering *rendering, struct error *error)
 {
     const struct config_runner *runner = rendering->runner;
@@ -98,12 +88,10 @@ static int merge_variables(struct rendering *rendering, struct error *error)
     OWNED_TEXT char *tmp_dir = mem_format("%s.tmp", project_dir);
     input.project_dir = project_dir;
     input.tmp_dir = tmp_dir;
-    char **flags = flag_texts(runner);
+    char **flags = config_runner_flags(runner);
     input.runner_flags = (const char *const *)flags;
     variables_merge(&input, &rendering->variables);
-    for (size_t i = 0; flags[i] != NULL; i++)
-        mem_free(flags[i]);
-    mem_free(flags);
+    config_free_flags(flags);
     return variables_check(&rendering->variables, error);
 }
 

@@ -184,3 +184,19 @@ int config_runner_flag(const struct config_runner *runner, const char *flag)
             return value;
     return -1;
 }
+
+char **config_runner_flags(const struct config_runner *runner)
+{
+    char **flags = mem_new_array(runner->feature_flags.count + 1, sizeof(*flags));
+
+    for (size_t i = 0; i < runner->feature_flags.count; i++)
+        flags[i] = mem_format("%s=%s", runner->feature_flags.items[i].key, runner->feature_flags.items[i].value);
+    return flags;
+}
+
+void config_free_flags(char **flags)
+{
+    for (size_t i = 0; flags[i] != NULL; i++)
+        mem_free(flags[i]);
+    mem_free(flags);
+}
