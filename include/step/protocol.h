@@ -28,12 +28,11 @@
 #define STEP_ORDER_MAX_ENTRIES 65536u /* environment entries in an order block */
 
 /*
- * The shell is started as SHELL /proc/self/fd/200 and the descriptor (sealed, read only in effect) stays open in all
- * that the script starts. The number keeps away from those that scripts use (0 to 9), that shells take for themselves
- * (10 and up, in bash 255 and down) and that programs get next. Under a lower limit of descriptors: the first free
- * one from 10 on.
+ * The shell is started as SHELL /proc/self/fd/9. It opens that once more for itself, so the script's first line may
+ * close the descriptor ("exec 9<&-"), and nothing that the script starts inherits it. 9, because dash and busybox can
+ * close no higher one by its number, and because bash, dash and busybox keep what they read above it.
  */
-#define STEP_SCRIPT_FD 200
+#define STEP_SCRIPT_FD 9
 
 /* Exit codes of the program. */
 #define STEP_EXIT_BYE   0  /* courier said BYE */
@@ -54,6 +53,18 @@ enum step_kind {
 enum step_shell {
     STEP_SHELL_BASH = 1, /* bash, else sh */
     STEP_SHELL_SH = 2,   /* sh only */
+};
+
+/* Flags of RUN. */
+enum step_run_flag {
+    STEP_RUN_ALONE = 1, /* what the script leaves running is killed before EXITED is said */
+};
+
+/* What STARTED says about processes that earlier runs left running. */
+enum step_cleaned {
+    STEP_CLEANED_NOT = 0,
+    STEP_CLEANED_NO_ROOM = 1, /* killed: there was no room for new ones */
+    STEP_CLEANED_STOPPED = 2, /* killed: their run was stopped, and this one ends its grace */
 };
 
 /* Which call FAILED is about. The errno beside it says why. */
@@ -86,6 +97,7 @@ struct step_run {
     uint32_t run;      /* number chosen by courier, not 0; comes back in every answer */
     uint32_t shell;    /* enum step_shell */
     uint32_t grace_ms; /* between TERM and KILL after STOP, at most STEP_GRACE_MAX_MS */
+    uint32_t flags;    /* enum step_run_flag */
 };
 
 /* step -> courier, with one descriptor: the read end of the pipe that is the script's stdout and stderr. */
@@ -93,7 +105,7 @@ struct step_started {
     uint32_t kind;
     uint32_t run;
     int32_t pid;      /* in step's pid namespace */
-    uint32_t cleaned; /* 1: processes left by earlier runs were killed, there was no room for new ones */
+    uint32_t cleaned; /* enum step_cleaned */
 };
 
 /* step -> courier: nothing was started. */
@@ -118,8 +130,9 @@ struct step_exited {
 
 /*
  * courier -> step: TERM to the script's process group, after the run's grace KILL to everything in the
- * container (to the group and what step adopted, where step is not PID 1). A second STOP for the same run
- * ends the grace at once, so does the next RUN. A run that already ended is left alone.
+ * container (to the group and what step adopted, where step is not PID 1). The grace goes on for the group when the
+ * script's own process ended before the others. A second STOP for the same run ends the grace at once, so does the
+ * next RUN. A run that ended before the first STOP came is left alone.
  */
 struct step_stop {
     uint32_t kind;
@@ -149,7 +162,7 @@ struct step_order {
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "structs travel as they lie in memory");
 _Static_assert(sizeof(struct step_hello) == 16, "size is part of the protocol");
-_Static_assert(sizeof(struct step_run) == 16, "size is part of the protocol");
+_Static_assert(sizeof(struct step_run) == 20, "size is part of the protocol");
 _Static_assert(sizeof(struct step_started) == 16, "size is part of the protocol");
 _Static_assert(sizeof(struct step_failed) == 16, "size is part of the protocol");
 _Static_assert(sizeof(struct step_exited) == 24, "size is part of the protocol");

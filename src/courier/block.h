@@ -5,9 +5,6 @@
 #include "base/error.h"
 #include "job/plan.h"
 
-/* The descriptor that step starts the shell with (/proc/self/fd/N), unless it is taken. */
-#define BLOCK_SCRIPT_DESCRIPTOR 200
-
 struct block_input {
     const char *folder;                  /* working folder, absolute */
     const struct plan_pair *environment; /* of the plan */

@@ -58,6 +58,7 @@ struct courier {
     char *program;
     char scratch[64];
     char *end_json;
+    struct error trouble; /* why it could not make ready */
     bool connected_early, lost_early;
     bool over;
 };
@@ -76,8 +77,7 @@ static void termination_write(const struct courier *courier)
 
 static void log_taken(void *owner)
 {
-    struct courier *courier = owner;
-    termination_write(courier);
+    const struct courier *courier = owner;
     loop_stop(courier->loop);
 }
 
@@ -97,7 +97,10 @@ static void courier_end(void *owner, const struct result *result)
     end.crc = output_crc(courier->output);
     result_print(&end, &json);
     courier->end_json = strbuf_take(&json, NULL);
-    output_end(courier->output, courier->end_json, END_LIMIT_MS, log_taken, courier);
+    /* first, and for good: the log path may block until the kubelet's patience is over */
+    termination_write(courier);
+    if (output_end(courier->output, courier->end_json, END_LIMIT_MS, log_taken, courier) < 0)
+        loop_stop(courier->loop);
 }
 
 /* Nothing of the job ran and nothing will. */
@@ -107,7 +110,6 @@ static void courier_give_up(struct courier *courier, enum outcome outcome, const
         return;
     struct result result = { .outcome = outcome, .reason = REASON_SYSTEM };
     snprintf(result.message, sizeof result.message, "%.390s", error->text);
-    log_event(LOG_ERROR, "courier_gave_up", "error=\"%s\"", error->text);
     output_say(courier->output, TONE_ERROR, "Job failed (system failure): %s", error->text);
     if (courier->scripts)
         scripts_bye(courier->scripts);
@@ -176,7 +178,6 @@ static struct mask *mask_make(const struct courier *courier)
 static void job_begin(struct courier *courier)
 {
     const struct plan *plan = courier->plan;
-    struct error error = ERROR_NONE;
     const struct output_settings settings = { .mask = mask_make(courier),
                                               .limit_bytes = plan->output_limit_bytes,
                                               .line_times = plan->timestamps,
@@ -185,7 +186,7 @@ static void job_begin(struct courier *courier)
     courier->context.plan = plan;
     courier->http = courier->context.http = http_new(courier->loop, "dataops-runner " DATAOPS_VERSION);
     courier->stages = stages_new(&courier->context, courier->scripts, courier->started_ms, courier_end, courier);
-    courier->orders = order_watch_start(courier->loop, courier->paths.orders, order_came, courier, &error);
+    courier->orders = order_watch_start(courier->loop, courier->paths.orders, order_came, courier);
     stages_begin(courier->stages);
     if (courier->connected_early)
         stages_connected(courier->stages);
@@ -211,6 +212,12 @@ static void plan_due(void *owner)
         job_begin(courier);
     else
         courier_give_up(courier, is_there ? OUTCOME_FAILED : OUTCOME_NEVER_BEGAN, &error);
+}
+
+static void never_ready(void *owner)
+{
+    struct courier *courier = owner;
+    courier_give_up(courier, OUTCOME_NEVER_BEGAN, &courier->trouble);
 }
 
 static int scratch_make(struct courier *courier, struct error *error)
@@ -280,15 +287,11 @@ static void harden(void)
 static int courier_run(const char *root)
 {
     struct courier courier = { 0 };
-    struct error error = ERROR_NONE;
     harden();
     courier_init(&courier, root);
-    if (courier_ready(&courier, &error) < 0)
-        courier_give_up(&courier, OUTCOME_NEVER_BEGAN, &error);
-    else
-        loop_after(courier.loop, &courier.plan_timer, 0, plan_due, &courier);
-    if (!courier.end_json || courier.output)
-        loop_run(courier.loop);
+    const bool ready = courier_ready(&courier, &courier.trouble) == 0;
+    loop_after(courier.loop, &courier.plan_timer, 0, ready ? plan_due : never_ready, &courier);
+    loop_run(courier.loop);
     courier_clear(&courier);
 #ifdef __SANITIZE_ADDRESS__
     prctl(PR_SET_DUMPABLE, 1, 0, 0,

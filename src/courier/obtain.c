@@ -82,7 +82,8 @@ static void hook_run(struct obtain *obtain, const char *name, char **lines, size
     obtain->hook = (struct job_step){ .name = mem_text(name), .lines = lines, .line_count = count };
     const struct script_wish wish = { .step = &obtain->hook,
                                       .folder = obtain->at == TASK_PRE ? plan->builds_dir : plan->project_dir,
-                                      .status = "running" };
+                                      .status = "running",
+                                      .is_alone = obtain->at == TASK_PRE };
     scripts_run(obtain->scripts, &wish, hook_done, obtain);
 }
 
@@ -126,6 +127,7 @@ static void obtain_task(struct obtain *obtain)
         files_make(obtain);
         break;
     case TASK_PRE:
+        /* alone: git works on the project folder next, and nobody may change its configuration meanwhile */
         hook_run(obtain, "pre_get_sources_script", plan->pre_get_sources, plan->pre_get_sources_count);
         break;
     case TASK_CHECK_OUT:

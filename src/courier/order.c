@@ -5,11 +5,13 @@
 
 #include <string.h>
 
-#define ORDER_MOST 4096
+#define ORDER_MOST    4096
+#define LOOK_AGAIN_MS 200u
 
 struct order_watch {
+    struct loop *loop;
     struct folder_watch *folder;
-    struct timer *first;
+    struct timer *look;
     char *path;
     enum order last;
     order_given *given;
@@ -46,19 +48,24 @@ static void order_changed(void *owner)
         watch->given(watch->owner, order);
 }
 
-struct order_watch *order_watch_start(struct loop *loop, const char *folder, order_given *given, void *owner,
-                                      struct error *error)
+static void order_look(void *owner)
 {
+    struct order_watch *watch = owner;
+    if (!watch->folder)
+        loop_after(watch->loop, &watch->look, LOOK_AGAIN_MS, order_look, watch);
+    order_changed(watch);
+}
+
+struct order_watch *order_watch_start(struct loop *loop, const char *folder, order_given *given, void *owner)
+{
+    struct error ignored = ERROR_NONE;
     struct order_watch *watch = mem_new(sizeof *watch);
+    watch->loop = loop;
     watch->given = given;
     watch->owner = owner;
     watch->path = mem_format("%s/order", folder);
-    watch->folder = folder_watch_start(loop, folder, order_changed, watch, error);
-    if (!watch->folder) {
-        order_watch_stop(watch);
-        return NULL;
-    }
-    loop_after(loop, &watch->first, 0, order_changed, watch);
+    watch->folder = folder_watch_start(loop, folder, order_changed, watch, &ignored);
+    loop_after(loop, &watch->look, 0, order_look, watch);
     return watch;
 }
 
@@ -66,9 +73,8 @@ void order_watch_stop(struct order_watch *watch)
 {
     if (!watch)
         return;
-    timer_stop(&watch->first);
-    if (watch->folder)
-        folder_watch_stop(watch->folder);
+    timer_stop(&watch->look);
+    folder_watch_stop(watch->folder);
     mem_free(watch->path);
     mem_free(watch);
 }

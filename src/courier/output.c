@@ -352,16 +352,18 @@ uint32_t output_crc(const struct output *output)
     return output->writer.crc;
 }
 
-void output_end(struct output *output, const char *json, uint64_t most_ms, void (*done)(void *owner), void *owner)
+int output_end(struct output *output, const char *json, uint64_t most_ms, void (*done)(void *owner), void *owner)
 {
     timer_stop(&output->heartbeat);
-    record_end(&output->writer, json, &output->queue);
+    if (record_end(&output->writer, json, &output->queue) < 0)
+        return -1;
     output->held = false;
     output->room = NULL;
     output->ended = done;
     output->ended_owner = owner;
     loop_after(output->loop, &output->ending, most_ms, output_finished, output);
     output_write(output);
+    return 0;
 }
 
 struct output *output_new(struct loop *loop, int fd)

@@ -1,7 +1,6 @@
 #include "relay.h"
 
 #include "io/loop.h"
-#include "step/protocol.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,8 +25,9 @@ struct relay {
     struct watch *listen_watch, *peer_watch, *pipe_watch;
     uid_t uid;
     gid_t gid;
-    bool greeted, gone, paused, cleaned;
-    uint32_t run;
+    bool greeted, gone, paused;
+    uint32_t run, grace_ms;
+    uint64_t stopped_until_ms; /* the grace of a stopped run is over then; 0: it was not stopped */
     enum run_state state;
     struct relay_end end;
     int64_t oom_kills;
@@ -90,6 +90,16 @@ static void pipe_ready(void *owner, unsigned ready UNUSED)
         relay_finish(relay);
 }
 
+static void pipe_held(void *owner);
+
+/* Waits for the output's end: a second, or until what a stopped script left had its grace and was killed. */
+static void pipe_wait(struct relay *relay)
+{
+    const uint64_t now_ms = loop_now_ms(relay->loop);
+    const uint64_t grace_ms = relay->stopped_until_ms > now_ms && !relay->gone ? relay->stopped_until_ms - now_ms : 0;
+    loop_after(relay->loop, &relay->limit, grace_ms + HELD_LIMIT_MS, pipe_held, relay);
+}
+
 /* The script is over but its pipe is not: what lies in it now is still the script's, the rest is not waited for. */
 static void pipe_held(void *owner)
 {
@@ -112,7 +122,7 @@ static void relay_exited(struct relay *relay)
     if (relay->pipe < 0)
         relay_finish(relay);
     else
-        loop_after(relay->loop, &relay->limit, HELD_LIMIT_MS, pipe_held, relay);
+        pipe_wait(relay);
 }
 
 /* --- messages --- */
@@ -135,7 +145,7 @@ static const char *call_words(uint32_t call, int error)
     }
 }
 
-static void relay_started(struct relay *relay, int fd)
+static void relay_started(struct relay *relay, int fd, enum step_cleaned cleaned)
 {
     if (relay->state != RUN_ASKED || fd < 0) {
         relay_fail(relay, "step announced a script that nobody asked for");
@@ -151,8 +161,14 @@ static void relay_started(struct relay *relay, int fd)
     fcntl(relay->pipe, F_SETFL, flags | O_NONBLOCK);
     relay->state = RUN_STARTED;
     relay->pipe_watch = loop_watch(relay->loop, relay->pipe, LOOP_READ, pipe_ready, relay);
+    if (!relay->pipe_watch) {
+        pipe_close(relay);
+        relay_fail(relay, "step sent something that is no pipe");
+        return;
+    }
     if (relay->paused)
         watch_change(relay->pipe_watch, 0);
+    relay->events->started(relay->owner, cleaned);
 }
 
 static void relay_oom(struct relay *relay, int64_t oom_kills)
@@ -175,8 +191,7 @@ static void relay_handle(struct relay *relay, const union relay_packet *packet, 
     case STEP_STARTED:
         if (packet->started.run != relay->run)
             break;
-        relay->cleaned = packet->started.cleaned != 0;
-        relay_started(relay, fd);
+        relay_started(relay, fd, (enum step_cleaned)packet->started.cleaned);
         return;
     case STEP_FAILED:
         if (packet->failed.run != relay->run || relay->state != RUN_ASKED)
@@ -188,8 +203,7 @@ static void relay_handle(struct relay *relay, const union relay_packet *packet, 
     case STEP_EXITED:
         if (packet->exited.run != relay->run || relay->state != RUN_STARTED)
             break;
-        relay->end =
-            (struct relay_end){ .how = RELAY_EXITED, .status = packet->exited.status, .cleaned = relay->cleaned };
+        relay->end = (struct relay_end){ .how = RELAY_EXITED, .status = packet->exited.status };
         relay_oom(relay, packet->exited.oom_kills);
         relay_exited(relay);
         return;
@@ -286,7 +300,7 @@ static void relay_fail(struct relay *relay, const char *why)
         relay->end = (struct relay_end){ .how = RELAY_LOST, .why = why };
         relay_exited(relay);
     } else if (relay->pipe >= 0) {
-        loop_after(relay->loop, &relay->limit, HELD_LIMIT_MS, pipe_held, relay);
+        pipe_wait(relay);
     }
 }
 
@@ -365,27 +379,42 @@ static int relay_send(struct relay *relay, const void *message, size_t size, int
     return relay->peer >= 0 && sendmsg(relay->peer, &raw, MSG_NOSIGNAL) == (ssize_t)size ? 0 : -1;
 }
 
-int relay_run(struct relay *relay, int order_fd, uint32_t shell, uint32_t grace_ms, struct error *error)
+int relay_run(struct relay *relay, const struct relay_wish *wish, struct error *error)
 {
-    const struct step_run run = { .kind = STEP_RUN, .run = ++relay->run, .shell = shell, .grace_ms = grace_ms };
-    const int sent = relay->state == RUN_NONE && relay->greeted ? relay_send(relay, &run, sizeof run, order_fd) : -1;
-    close(order_fd);
+    const struct step_run run = { .kind = STEP_RUN,
+                                  .run = ++relay->run,
+                                  .shell = wish->shell,
+                                  .grace_ms = wish->grace_ms,
+                                  .flags = wish->alone ? STEP_RUN_ALONE : 0 };
+    const bool may = relay->state == RUN_NONE && relay->greeted;
+    const int sent = may ? relay_send(relay, &run, sizeof run, wish->order_fd) : -1;
+    close(wish->order_fd);
     if (sent < 0)
         return error_set(error, BLAME_SYSTEM, 0, "the build container is gone");
     relay->state = RUN_ASKED;
+    relay->grace_ms = wish->grace_ms;
+    relay->stopped_until_ms = 0;
     relay->end = (struct relay_end){ .how = RELAY_LOST };
     loop_after(relay->loop, &relay->limit, START_LIMIT_MS, relay_silent, relay);
     return 0;
 }
 
-void relay_stop(struct relay *relay, bool now)
+bool relay_stop(struct relay *relay, bool now)
 {
     const struct step_stop stop = { .kind = STEP_STOP, .run = relay->run };
-    if (relay->state != RUN_ASKED && relay->state != RUN_STARTED)
-        return;
-    relay_send(relay, &stop, sizeof stop, -1);
+    const bool runs = relay->state == RUN_ASKED || relay->state == RUN_STARTED;
+    const bool was_stopped = relay->stopped_until_ms > 0;
+    if (!runs && !(relay->state == RUN_EXITED && was_stopped && now))
+        return false;
+    if (now || !was_stopped)
+        relay->stopped_until_ms = loop_now_ms(relay->loop) + (now ? 0 : relay->grace_ms);
+    if (!was_stopped)
+        relay_send(relay, &stop, sizeof stop, -1);
     if (now)
         relay_send(relay, &stop, sizeof stop, -1);
+    if (!runs)
+        pipe_wait(relay);
+    return runs;
 }
 
 void relay_pause(struct relay *relay, bool paused)

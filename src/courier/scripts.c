@@ -47,9 +47,6 @@ static void relay_ended(void *owner, const struct relay_end *end)
         output_say(output, TONE_WARNING,
                    "A background process still holds the script's output; it is not waited for, and what "
                    "it prints from now on is not shown.");
-    if (end->cleaned)
-        output_say(output, TONE_WARNING,
-                   "Processes that an earlier script left running were ended: there was no room for new ones.");
     if (end->how == RELAY_REFUSED)
         told.how = SCRIPT_REFUSED;
     else if (end->how == RELAY_LOST)
@@ -75,6 +72,17 @@ static void output_has_room(void *owner)
     relay_pause(scripts->context->relay, false);
 }
 
+static void relay_started(void *owner, enum step_cleaned cleaned)
+{
+    const struct scripts *scripts = owner;
+    struct output *output = scripts->context->output;
+    if (cleaned == STEP_CLEANED_STOPPED)
+        output_say(output, TONE_WARNING, "Processes that the stopped script left running were ended.");
+    else if (cleaned)
+        output_say(output, TONE_WARNING,
+                   "Processes that an earlier script left running were ended: there was no room for new ones.");
+}
+
 static void relay_connected(void *owner, uid_t uid, gid_t gid)
 {
     struct scripts *scripts = owner;
@@ -90,15 +98,17 @@ static void relay_lost(void *owner, const char *why)
     scripts->events->lost(scripts->owner, why);
 }
 
-static const struct relay_events relay_events = { relay_connected, relay_output, relay_ended, relay_lost };
+static const struct relay_events relay_events = { relay_connected, relay_started, relay_output, relay_ended,
+                                                   relay_lost };
 
 /* --- the start --- */
 
 static void limit_passed(void *owner)
 {
     struct scripts *scripts = owner;
-    scripts->timed_out = true;
-    relay_stop(scripts->context->relay, false);
+    /* one that ended by itself was in time, whoever still holds its output */
+    if (relay_stop(scripts->context->relay, false))
+        scripts->timed_out = true;
 }
 
 static void refusal_due(void *owner)
@@ -117,9 +127,9 @@ static int order_make(const struct scripts *scripts, const struct script_wish *w
     char status_key[] = "CI_JOB_STATUS", shared_key[] = "GITLAB_ENV";
     const struct plan_pair changed[] = { { status_key, status }, { shared_key, shared } };
     if (wish->is_after)
-        script_render_after(wish->step, BLOCK_SCRIPT_DESCRIPTOR, &script);
+        script_render_after(wish->step, STEP_SCRIPT_FD, &script);
     else
-        script_render(wish->step, BLOCK_SCRIPT_DESCRIPTOR, &script);
+        script_render(wish->step, STEP_SCRIPT_FD, &script);
     const struct block_input input = { .folder = wish->folder,
                                        .environment = plan->environment,
                                        .environment_count = plan->environment_count,
@@ -142,10 +152,12 @@ void scripts_run(struct scripts *scripts, const struct script_wish *wish, script
     scripts->done_owner = owner;
     scripts->running = true;
     scripts->timed_out = false;
-    const int fd = order_make(scripts, wish, &scripts->refused);
-    scripts->refused_how = fd < 0 ? SCRIPT_REFUSED : SCRIPT_LOST;
-    if (fd < 0 || relay_run(context->relay, fd, wants_sh ? STEP_SHELL_SH : STEP_SHELL_BASH, SCRIPT_GRACE_MS,
-                            &scripts->refused) < 0) {
+    const struct relay_wish run = { .order_fd = order_make(scripts, wish, &scripts->refused),
+                                    .shell = wants_sh ? STEP_SHELL_SH : STEP_SHELL_BASH,
+                                    .grace_ms = SCRIPT_GRACE_MS,
+                                    .alone = wish->is_alone };
+    scripts->refused_how = run.order_fd < 0 ? SCRIPT_REFUSED : SCRIPT_LOST;
+    if (run.order_fd < 0 || relay_run(context->relay, &run, &scripts->refused) < 0) {
         loop_after(context->loop, &scripts->refusal, 0, refusal_due, scripts);
         return;
     }

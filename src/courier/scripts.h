@@ -17,6 +17,7 @@ struct script_wish {
     const char *folder; /* working folder */
     const char *status; /* CI_JOB_STATUS */
     bool is_after;
+    bool is_alone;     /* nothing that it starts outlives it */
     uint64_t limit_ms; /* 0: none */
 };
 
@@ -49,7 +50,7 @@ bool scripts_is_running(const struct scripts *scripts);
 bool scripts_have_run(const struct scripts *scripts);
 /* Runs one; done is called once, never before this returned. One at a time. */
 void scripts_run(struct scripts *scripts, const struct script_wish *wish, script_done *done, void *owner);
-/* TERM, then KILL after SCRIPT_GRACE_MS; now: KILL. */
+/* TERM, then KILL after SCRIPT_GRACE_MS; now: KILL, also for what a stopped script left. */
 void scripts_stop(struct scripts *scripts, bool now);
 /* Ends everything in build; nothing is called any more. */
 void scripts_bye(struct scripts *scripts);

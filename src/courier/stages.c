@@ -445,7 +445,6 @@ void stages_lost(struct stages *stages, const char *why)
 static void job_limit_passed(void *owner)
 {
     struct stages *stages = owner;
-    output_settle(stages->context->output);
     verdict_timeout(stages);
     stages_end_now(stages);
 }

@@ -5,11 +5,10 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "step/protocol.h"
-
-enum { SCRIPT_FD_LEAST = 10 }; /* when STEP_SCRIPT_FD is over the limit */
 
 static const struct {
     uint32_t kind; /* enum step_shell */
@@ -25,20 +24,27 @@ static const struct {
     { STEP_SHELL_SH, "/busybox/sh", "sh" },
 };
 
-static noreturn void child_fail(const struct child *child, uint32_t call, int error)
+static noreturn void child_fail(int failure_fd, uint32_t call, int error)
 {
     const struct failure failure = { call, error };
-    const ssize_t ignored = write(child->failure_fd, &failure, sizeof failure);
+    const ssize_t ignored = write(failure_fd, &failure, sizeof failure);
     (void)ignored;
     _exit(STEP_EXIT_LOST);
 }
 
-/* Step blocks all signals, and the container runtime may have ignored some: a script starts with neither. */
+/* Step blocks all signals, and whoever started it may have ignored some: a script starts with neither. libc keeps signals 32 and 33
+ * for itself and refuses to touch them, so the kernel is asked directly. */
 static void signals_reset(void)
 {
     sigset_t none;
+    const struct {
+        void (*handler)(int);
+        unsigned long flags;
+        void (*restorer)(void);
+        unsigned long mask;
+    } ordinary = { .handler = SIG_DFL };
     for (int i = 1; i <= SIGRTMAX; i++)
-        signal(i, SIG_DFL);
+        syscall(SYS_rt_sigaction, i, &ordinary, NULL, sizeof ordinary.mask);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -72,21 +78,23 @@ static int shell_execute(const struct child *child, const char *script)
 noreturn void child_become(const struct child *child)
 {
     char script[32];
+    /* out of the way of the script's number, which may be one of these */
+    const int failure_fd = fcntl(child->failure_fd, F_DUPFD_CLOEXEC, STEP_SCRIPT_FD + 1);
+    const int script_fd = fcntl(child->script_fd, F_DUPFD_CLOEXEC, STEP_SCRIPT_FD + 1);
 
+    if (failure_fd < 0 || script_fd < 0)
+        child_fail(child->failure_fd, STEP_CALL_SCRIPT, errno);
     setsid();
     const int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (null_fd < 0 || dup2(null_fd, STDIN_FILENO) < 0)
-        child_fail(child, STEP_CALL_STDIN, errno);
+        child_fail(failure_fd, STEP_CALL_STDIN, errno);
     if (dup2(child->output_fd, STDOUT_FILENO) < 0 || dup2(child->output_fd, STDERR_FILENO) < 0)
-        child_fail(child, STEP_CALL_PIPE, errno);
-    int script_fd = fcntl(child->script_fd, F_DUPFD, STEP_SCRIPT_FD);
-    if (script_fd < 0)
-        script_fd = fcntl(child->script_fd, F_DUPFD, SCRIPT_FD_LEAST);
-    if (script_fd < 0)
-        child_fail(child, STEP_CALL_SCRIPT, errno);
-    snprintf(script, sizeof script, "/proc/self/fd/%d", script_fd);
+        child_fail(failure_fd, STEP_CALL_PIPE, errno);
+    if (dup2(script_fd, STEP_SCRIPT_FD) < 0)
+        child_fail(failure_fd, STEP_CALL_SCRIPT, errno);
+    snprintf(script, sizeof script, "/proc/self/fd/%d", STEP_SCRIPT_FD);
     if (chdir(child->folder) < 0)
-        child_fail(child, STEP_CALL_CHDIR, errno);
+        child_fail(failure_fd, STEP_CALL_CHDIR, errno);
     signals_reset();
-    child_fail(child, STEP_CALL_EXEC, shell_execute(child, script));
+    child_fail(failure_fd, STEP_CALL_EXEC, shell_execute(child, script));
 }

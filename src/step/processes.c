@@ -50,24 +50,26 @@ void processes_kill(pid_t group)
     children_kill();
 }
 
-/* Reaps what has ended. True when children are left. */
-static bool children_left(void)
+/* Reaps what has ended; sets *killed when KILL ended one. True when children are left. */
+static bool children_left(bool *killed)
 {
     pid_t pid;
-    do {
-        pid = waitpid(-1, NULL, WNOHANG);
-    } while (pid > 0);
+    int status;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        *killed = *killed || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
     return pid == 0;
 }
 
-void processes_end(pid_t group, unsigned limit_ms)
+bool processes_end(pid_t group, unsigned limit_ms)
 {
     const uint64_t last_ms = clock_ms() + limit_ms;
+    bool killed = false;
     processes_kill(group);
-    while (children_left() && clock_ms() < last_ms) {
+    while (children_left(&killed) && clock_ms() < last_ms) {
         clock_nap(REAP_AGAIN_MS);
         processes_kill(group);
     }
+    return killed;
 }
 
 /* Tries it: the limit may be that of the pod or of the user, which the container cannot read. */
@@ -93,7 +95,8 @@ static bool room_is_left(void)
 
 bool processes_make_room(pid_t group)
 {
-    if (!children_left() || room_is_left())
+    bool killed = false;
+    if (!children_left(&killed) || room_is_left())
         return false;
     processes_end(group, ROOM_LIMIT_MS);
     return true;

@@ -11,8 +11,9 @@
  */
 void processes_kill(pid_t group);
 
-/* Kills and reaps until nothing is left, or the limit is over. Exit statuses are lost. */
-void processes_end(pid_t group, unsigned limit_ms);
+/* Kills and reaps until nothing is left, or the limit is over. Exit statuses are lost. True when something was killed
+ * that did not end by itself. */
+bool processes_end(pid_t group, unsigned limit_ms);
 
 /*
  * Makes sure that the next script finds room for its processes: when what earlier scripts left behind uses up what

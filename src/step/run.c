@@ -133,27 +133,29 @@ int run_start(struct run *run, const struct step_run *wish, int order_fd, struct
     }
     *started = (struct started){ .output_fd = -1 };
     if (run->kill_at_ms) { /* stopped, and still in its grace */
-        processes_end(run->group, END_LIMIT_MS);
+        if (processes_end(run->group, END_LIMIT_MS))
+            started->cleaned = STEP_CLEANED_STOPPED;
         run->kill_at_ms = 0;
-        started->cleaned = true;
     }
     if (processes_make_room(run->group))
-        started->cleaned = true;
+        started->cleaned = STEP_CLEANED_NO_ROOM;
     const pid_t pid = order_start(&order, wish->shell, &started->output_fd, failure);
     order_clear(&order);
     if (pid < 0)
         return -1;
-    *run = (struct run){ .number = wish->run, .pid = pid, .group = pid, .grace_ms = wish->grace_ms };
+    *run = (struct run){ .number = wish->run,
+                         .pid = pid,
+                         .group = pid,
+                         .grace_ms = wish->grace_ms,
+                         .alone = wish->flags & STEP_RUN_ALONE };
     return 0;
 }
 
 void run_stop(struct run *run)
 {
-    if (!run->pid)
-        return;
     if (run->kill_at_ms) {
         run->kill_at_ms = clock_ms();
-    } else {
+    } else if (run->pid) {
         kill(-run->group, SIGTERM);
         run->kill_at_ms = clock_ms() + run->grace_ms;
     }
@@ -178,8 +180,11 @@ void run_tick(struct run *run)
 
 void run_reaped(struct run *run, pid_t pid)
 {
-    if (pid == run->pid)
+    if (pid == run->pid) {
         run->pid = 0;
+        if (run->alone)
+            processes_end(run->group, END_LIMIT_MS);
+    }
     if (!run->pid && run->kill_at_ms && kill(-run->group, 0) < 0 && errno == ESRCH)
         run->kill_at_ms = 0;
 }

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -44,11 +45,12 @@ static int children_reap(int courier, struct run *run)
     int status;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        if (pid == run->pid) {
+        const bool ended = pid == run->pid;
+        run_reaped(run, pid);
+        if (ended) {
             const struct step_exited exited = { STEP_EXITED, run->number, status, 0, oom_kills() };
             sent = courier_send(courier, &exited, sizeof exited, -1);
         }
-        run_reaped(run, pid);
     }
     return sent;
 }
@@ -57,9 +59,9 @@ static enum next message_do(int courier, struct run *run, const struct packet *p
 {
     switch ((enum step_kind)packet->kind) {
     case STEP_RUN:
-        if (packet->run.run == 0 || packet->run.grace_ms > STEP_GRACE_MAX_MS ||
+        if (packet->run.run == 0 || packet->run.grace_ms > STEP_GRACE_MAX_MS || packet->run.flags > STEP_RUN_ALONE ||
             (packet->run.shell != STEP_SHELL_BASH && packet->run.shell != STEP_SHELL_SH)) {
-            *why = "courier sent a RUN with a number, shell or grace that does not exist";
+            *why = "courier sent a RUN with a number, shell, grace or flag that does not exist";
             return END_LOST;
         }
         if (script_start(courier, run, &packet->run, packet->fd) < 0) {

@@ -312,6 +312,7 @@ struct wish {
     const char *script;
     uint32_t shell; /* 0: bash */
     uint32_t grace_ms;
+    uint32_t flags;
 };
 
 /* Gives the block (free) and its size. */
@@ -339,7 +340,8 @@ static inline void send_run(const struct container *container, uint32_t run, con
 {
     size_t size;
     char *block = block_write(container, wish, &size);
-    const struct step_run message = { STEP_RUN, run, wish->shell ? wish->shell : STEP_SHELL_BASH, wish->grace_ms };
+    const struct step_run message = { STEP_RUN, run, wish->shell ? wish->shell : STEP_SHELL_BASH, wish->grace_ms,
+                                      wish->flags };
     const int fd = file_with(block, size, F_SEAL_WRITE | F_SEAL_SHRINK);
     send_packet(container, &message, sizeof message, fd);
     close(fd);

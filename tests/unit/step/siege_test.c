@@ -258,7 +258,7 @@ static void assert_shell_works(const char *shell)
     if (access(shell, X_OK) < 0)
         skip();
     open_in(&container, &only);
-    run_prints(&container, "x=1\nread y || echo $x $0\nf() { echo \"$1\"; }\nf two >&2", "1 /proc/self/fd/200\ntwo\n");
+    run_prints(&container, "x=1\nread y || echo $x $0\nf() { echo \"$1\"; }\nf two >&2", "1 /proc/self/fd/9\ntwo\n");
     char *script = malloc(300001);
     size_t bytes = 0;
     while (bytes < 262144)
@@ -305,7 +305,7 @@ static void an_order_that_is_not_sealed_or_too_big_is_refused(void **state)
 {
     (void)state;
     struct container container;
-    const struct step_run run = { STEP_RUN, 1, STEP_SHELL_BASH, 0 };
+    const struct step_run run = { STEP_RUN, 1, STEP_SHELL_BASH, 0, 0 };
     size_t size;
     open_in(&container, &plain);
     char *block = block_write(&container, &(struct wish){ .script = "echo wrong" }, &size);
@@ -371,7 +371,7 @@ static void nonsense_ends_step_with_a_sentence(void **state)
     (void)state;
     static const char unknown[] = "courier sent a message of unknown kind or size\n";
     static const char descriptors[] = "courier sent a message with the wrong number of descriptors\n";
-    static const char wish[] = "courier sent a RUN with a number, shell or grace that does not exist\n";
+    static const char wish[] = "courier sent a RUN with a number, shell, grace or flag that does not exist\n";
     static const struct nonsense all[] = {
         { { 0 }, 4, false, unknown },
         { { 99, 1 }, 8, false, unknown },
@@ -381,11 +381,12 @@ static void nonsense_ends_step_with_a_sentence(void **state)
         { { STEP_HELLO, 1 }, 16, false, unknown },
         { { STEP_EXITED, 1 }, 24, false, unknown },
         { { STEP_RUN, 1, 1 }, 64, true, unknown },
-        { { STEP_RUN, 1, 1 }, 16, false, descriptors },
+        { { STEP_RUN, 1, 1 }, 20, false, descriptors },
         { { STEP_STOP, 1 }, 8, true, descriptors },
-        { { STEP_RUN, 0, STEP_SHELL_BASH, 0 }, 16, true, wish },
-        { { STEP_RUN, 1, 3, 0 }, 16, true, wish },
-        { { STEP_RUN, 1, STEP_SHELL_BASH, STEP_GRACE_MAX_MS + 1 }, 16, true, wish },
+        { { STEP_RUN, 0, STEP_SHELL_BASH, 0, 0 }, 20, true, wish },
+        { { STEP_RUN, 1, 3, 0, 0 }, 20, true, wish },
+        { { STEP_RUN, 1, STEP_SHELL_BASH, STEP_GRACE_MAX_MS + 1, 0 }, 20, true, wish },
+        { { STEP_RUN, 1, STEP_SHELL_BASH, 0, 2 }, 20, true, wish },
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         struct container container;
@@ -406,7 +407,7 @@ static void two_descriptors_end_step(void **state)
         char bytes[CMSG_SPACE(2 * sizeof(int))];
     } control = { 0 };
     const int fds[] = { STDERR_FILENO, STDERR_FILENO };
-    struct step_run run = { STEP_RUN, 1, STEP_SHELL_BASH, 0 };
+    struct step_run run = { STEP_RUN, 1, STEP_SHELL_BASH, 0, 0 };
     struct iovec part = { &run, sizeof run };
     const struct msghdr packet = {
         .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes

@@ -143,10 +143,11 @@ static void the_script_starts_without_blocked_or_ignored_signals(void **state)
 
 static void the_script_inherits_its_own_descriptors_only(void **state)
 {
-    run_prints(*state, "ls /proc/self/fd", "0\n1\n2\n200\n3\n"); /* 3: the folder that ls reads */
-    run_prints(*state, "cat /proc/self/fd/200; : > /proc/self/fd/200; echo $?",
-               "cat /proc/self/fd/200; : > /proc/self/fd/200; echo $?"
-               "/proc/self/fd/200: line 1: /proc/self/fd/200: Operation not permitted\n1\n");
+    run_prints(*state, "ls /proc/self/fd", "0\n1\n2\n3\n9\n"); /* 3: the folder that ls reads */
+    run_prints(*state, "cat /proc/self/fd/9; : > /proc/self/fd/9; echo $?",
+               "cat /proc/self/fd/9; : > /proc/self/fd/9; echo $?"
+               "/proc/self/fd/9: line 1: /proc/self/fd/9: Operation not permitted\n1\n");
+    run_prints(*state, "exec 9<&-\nls /proc/self/fd", "0\n1\n2\n3\n");
 }
 
 static void a_low_limit_of_descriptors_is_enough(void **state)
@@ -156,7 +157,7 @@ static void a_low_limit_of_descriptors_is_enough(void **state)
     snprintf(script, sizeof script, "'%s' prlimit $PPID 20", test_program);
     run_prints(container, script, "");
     /* the soft limit was restored, though the hard one is 20 now */
-    run_prints(container, "ulimit -n; echo ${0%?}", "20\n/proc/self/fd/1\n");
+    run_prints(container, "ulimit -n; echo ${0%?}", "20\n/proc/self/fd/\n");
 }
 
 static void a_background_process_keeps_the_pipe_after_the_exit(void **state)
@@ -263,6 +264,38 @@ static void the_grace_goes_on_for_the_group_when_the_script_ended(void **state)
     close(fd);
 }
 
+static void a_second_stop_ends_the_grace_of_what_the_script_left(void **state)
+{
+    struct container *container = *state;
+    struct step_started started;
+    size_t bytes;
+    send_run(container, 1,
+             &(struct wish){ .grace_ms = STEP_GRACE_MAX_MS,
+                             .script = "(trap '' TERM; echo ready; exec sleep 1000) & wait" });
+    const int fd = expect_started(container, 1, &started);
+    output_expect(fd, "ready\n");
+    send_stop(container, 1);
+    assert_int_equal(expect_exited(container, 1), SIGTERM);
+    send_stop(container, 1);
+    free(output_read(fd, 0, &bytes));
+    close(fd);
+}
+
+static void a_run_that_is_alone_leaves_nothing_behind(void **state)
+{
+    struct container *container = *state;
+    struct step_started started;
+    size_t bytes;
+    send_run(container, 1,
+             &(struct wish){ .flags = STEP_RUN_ALONE,
+                             .script = "setsid sh -c 'trap \"\" TERM HUP; exec sleep 1000' & sleep 1000 & echo $!; exit 4" });
+    const int fd = expect_started(container, 1, &started);
+    assert_int_equal(expect_exited(container, 1), 4 << 8);
+    free(output_read(fd, 0, &bytes)); /* at its end: nobody holds it */
+    close(fd);
+    run_prints(container, "echo next", "next\n");
+}
+
 static void the_next_run_ends_the_grace(void **state)
 {
     struct container *container = *state;
@@ -277,7 +310,7 @@ static void the_next_run_ends_the_grace(void **state)
     struct outcome outcome =
         run_wish(container, 2, &(struct wish){ .script = "kill -0 $(cat left) 2> /dev/null || echo gone" });
     assert_string_equal(outcome.output, "gone\n");
-    assert_int_equal(outcome.cleaned, 1);
+    assert_int_equal(outcome.cleaned, STEP_CLEANED_STOPPED);
     free(outcome.output);
     close(fd);
 }
@@ -410,6 +443,8 @@ int main(int count, char **words)
         CASE(kill_follows_term_after_the_grace),
         CASE(a_second_stop_kills_at_once),
         CASE(the_grace_goes_on_for_the_group_when_the_script_ended),
+        CASE(a_second_stop_ends_the_grace_of_what_the_script_left),
+        CASE(a_run_that_is_alone_leaves_nothing_behind),
         CASE(the_next_run_ends_the_grace),
         CASE(stop_for_an_ended_run_does_nothing),
         CASE(bye_ends_what_changed_its_session),
