@@ -37,7 +37,8 @@ enum {
 struct trust {
     struct list node;
     char key[DIGEST_HEX];
-    SSL_CTX *context; /* NULL: plain TCP */
+    SSL_CTX *context;     /* NULL: plain TCP */
+    SSL_SESSION *session; /* the newest one, to resume: the server's chain was verified under this very trust */
     struct lws_vhost *vhost;
     char *name;   /* server name to send, NULL when the host is an address */
     char *ca_key; /* for error texts */
@@ -283,12 +284,24 @@ static void handshake_news(const SSL *ssl, int where, int result)
         trust->verify = X509_V_OK;
         trust->tls_failure[0] = '\0';
         SSL_set_tlsext_host_name(same, trust->name);
+        if (trust->session)
+            SSL_set_session(same, trust->session);
     } else if ((where & SSL_CB_EXIT) && result <= 0) {
         unsigned long number = ERR_peek_last_error();
         trust->verify = SSL_get_verify_result(ssl);
         if (number)
             ERR_error_string_n(number, trust->tls_failure, sizeof trust->tls_failure);
     }
+}
+
+/* Most of a handshake is the server's certificates; the next stream goes without them. A copy is kept, because a
+ * connection that is cut spoils its own session. */
+static int session_came(SSL *ssl, SSL_SESSION *session)
+{
+    struct trust *trust = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    SSL_SESSION_free(trust->session);
+    trust->session = SSL_SESSION_dup(session);
+    return 0;
 }
 
 /* Adds every certificate of a PEM text; false when there is none. */
@@ -354,6 +367,7 @@ static int context_fill(SSL_CTX *context, const struct http_tls *tls, const char
 static void trust_free(struct trust *trust)
 {
     list_remove(&trust->node);
+    SSL_SESSION_free(trust->session);
     SSL_CTX_free(trust->context);
     mem_free(trust->name);
     mem_free(trust->ca_key);
@@ -400,6 +414,8 @@ static struct trust *trust_for(struct ws *ws, const struct http_tls *tls, const 
         }
         SSL_CTX_set_app_data(trust->context, trust);
         SSL_CTX_set_info_callback(trust->context, handshake_news);
+        SSL_CTX_set_session_cache_mode(trust->context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+        SSL_CTX_sess_set_new_cb(trust->context, session_came);
         info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
         info.provided_client_ssl_ctx = trust->context;
     }

@@ -408,6 +408,31 @@ static void an_address_is_verified_as_an_address(void **state)
     assert_false(world->had_opened);
 }
 
+static void streams_after_the_first_resume_its_tls_session(void **state)
+{
+    struct world *world = *state;
+    struct identity ca = identity_make(NULL, "Test CA", NULL, 3600);
+    struct identity leaf = identity_make(&ca, "server", "IP:127.0.0.1", 3600);
+    char alpn[64] = "";
+    SSL_CTX *context = identity_server(&leaf, NULL, alpn);
+    OWNED_TEXT char *ca_pem = identity_certificate_pem(&ca);
+    struct loopback server;
+    world->serve = hello;
+    loopback_start(&server, world->loop, context, answer, world);
+    OWNED_TEXT char *url = mem_format("https://127.0.0.1:%u/x", server.port);
+    struct http_tls tls = { .ca_pem = ca_pem, .ca_only = true };
+    for (int i = 0; i < 3; i++) {
+        run(world, (struct ws_request){ .url = url, .tls = &tls });
+        assert_string_equal(world->error.text, "");
+    }
+    assert_int_equal(world->messages, 6);
+    assert_int_equal(SSL_CTX_sess_hits(context), 2);
+    loopback_stop(&server);
+    SSL_CTX_free(context);
+    identity_clear(&ca);
+    identity_clear(&leaf);
+}
+
 static void a_name_is_verified_as_a_name(void **state)
 {
     struct world *world = *state;
@@ -479,6 +504,7 @@ int main(void)
         CASE(streams_may_be_cancelled_at_any_moment),
         CASE(many_streams_live_side_by_side),
         CASE(an_address_is_verified_as_an_address),
+        CASE(streams_after_the_first_resume_its_tls_session),
         CASE(a_name_is_verified_as_a_name),
         CASE(every_certificate_of_a_bundle_is_trusted),
         CASE(tls_failures_are_told_in_words),
