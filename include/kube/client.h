@@ -67,6 +67,7 @@ struct kube_request {
     const char *content_type;
     bool idempotent;
     bool gone_is_fine; /* 404 and 409 Conflict come as KUBE_OK: for DELETE with a UID */
+    bool metadata_only; /* of the object in the answer only metadata is wanted (a server may send all of it) */
     bool raw;          /* the answer is not JSON: give the text through sink */
     http_sink *sink;
     uint64_t timeout_ms; /* 0: 30 s a try */
@@ -76,8 +77,9 @@ struct kube_request {
 struct kube_call *kube_start(struct kube *kube, const struct kube_request *request, kube_done *done, void *owner);
 void kube_cancel(struct kube_call *call);
 
-/* The everyday ones, over kube_start; all but put are repeated after a failure, so a create whose first answer was lost
- * comes as KUBE_EXISTS. resource: "pods", "secrets", "events", "leases" (the group is known). All namespaced. */
+/* The everyday ones, over kube_start. What a delete, a patch or the create of a pod answers is no more than metadata.
+ * All but put are repeated after a failure, so a create whose first answer was lost comes as KUBE_EXISTS.
+ * resource: "pods", "secrets", "events", "leases" (the group is known). All namespaced. */
 struct kube_call *kube_create(struct kube *kube, const char *ns, const char *resource, const struct cJSON *object,
                               kube_done *done, void *owner);
 struct kube_call *kube_create_dry(struct kube *kube, const char *ns, const char *resource, const struct cJSON *object,

@@ -94,7 +94,7 @@ void answer_read(struct kube_answer *answer, int status, const struct strbuf *bo
     struct error ignored = ERROR_NONE;
     *answer = (struct kube_answer){ .status = status, .reason = "" };
     if (body->length > 0 && !(raw && good)) {
-        answer->object = json_parse(strbuf_text(body), body->length, &ignored);
+        answer->object = json_parse_without(strbuf_text(body), body->length, "managedFields", &ignored);
         if (answer->object && !json_is_object(answer->object)) {
             json_free(answer->object);
             answer->object = NULL;

@@ -50,6 +50,7 @@ struct kube_call {
     size_t body_length, answer_most;
     uint64_t timeout_ms;
     http_sink *sink;
+    const char *accept;
     bool idempotent, raw, gone_is_fine;
     bool reloaded; /* credentials, after a 401 */
     bool sunk;     /* bytes reached the sink: not to be repeated */
@@ -277,7 +278,7 @@ static void call_try(struct kube_call *call)
     struct http_tls tls = tls_of(kube);
     const char *headers[4] = { 0 };
     size_t count = 0;
-    headers[count++] = call->raw ? "Accept: */*" : "Accept: application/json";
+    headers[count++] = call->accept;
     if (call->body)
         headers[count++] = content;
     if (authorization)
@@ -318,6 +319,10 @@ struct kube_call *kube_start(struct kube *kube, const struct kube_request *reque
     call->timeout_ms = request->timeout_ms ? request->timeout_ms : TRY_TIMEOUT_MS;
     call->sink = request->sink;
     call->raw = request->raw;
+    call->accept = request->raw             ? "Accept: */*"
+                   : request->metadata_only ? "Accept: application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, "
+                                              "application/json;q=0.9"
+                                            : "Accept: application/json";
     call->idempotent = request->idempotent;
     call->gone_is_fine = request->gone_is_fine;
     call->backoff = (struct backoff){ .first_ms = FIRST_WAIT_MS, .most_ms = MOST_WAIT_MS };

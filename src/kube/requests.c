@@ -47,7 +47,12 @@ static struct kube_call *create(struct kube *kube, const char *ns, const char *r
     OWNED_TEXT char *what = words_for("create", resource, name_of(object));
     /* our names are fixed beforehand, so a repeated create ends in AlreadyExists at worst */
     struct kube_request request = {
-        .method = "POST", .path = path, .body = object, .idempotent = name_of(object) != NULL, .what = what
+        .method = "POST",
+        .path = path,
+        .body = object,
+        .idempotent = name_of(object) != NULL,
+        .metadata_only = strcmp(resource, "pods") == 0,
+        .what = what,
     };
     return kube_start(kube, &request, done, owner);
 }
@@ -93,6 +98,7 @@ struct kube_call *kube_patch(struct kube *kube, const char *ns, const char *reso
                                     .body = patch,
                                     .content_type = "application/merge-patch+json",
                                     .idempotent = true,
+                                    .metadata_only = true,
                                     .what = what };
     return kube_start(kube, &request, done, owner);
 }
@@ -117,7 +123,13 @@ struct kube_call *kube_delete(struct kube *kube, const char *ns, const char *res
     json_set_text(json_set_object(options, "preconditions"), "uid", uid);
     json_set_text(options, "propagationPolicy", "Background");
     struct kube_request request = {
-        .method = "DELETE", .path = path, .body = options, .idempotent = true, .gone_is_fine = true, .what = what
+        .method = "DELETE",
+        .path = path,
+        .body = options,
+        .idempotent = true,
+        .gone_is_fine = true,
+        .metadata_only = true,
+        .what = what,
     };
     return kube_start(kube, &request, done, owner);
 }

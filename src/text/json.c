@@ -76,6 +76,57 @@ struct cJSON *json_parse(const char *text, size_t length, struct error *error)
     return NULL;
 }
 
+/* Where the object or array that begins at text[at] ends, or length when it does not. */
+static size_t end_of_container(const char *text, size_t length, size_t at)
+{
+    bool in_string = false;
+    size_t depth = 0;
+
+    for (; at < length; at++) {
+        char c = text[at];
+        if (in_string) {
+            at += c == '\\';
+            in_string = c != '"';
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '{' || c == '[') {
+            depth++;
+        } else if ((c == '}' || c == ']') && --depth == 0) {
+            return at + 1;
+        }
+    }
+    return length;
+}
+
+struct cJSON *json_parse_without(const char *text, size_t length, const char *name, struct error *error)
+{
+    OWNED_TEXT char *member = mem_format("\"%s\":", name);
+    size_t member_length = strlen(member), from = 0;
+    struct strbuf rest = STRBUF_EMPTY;
+
+    for (;;) {
+        const char *found = memmem(text + from, length - from, member, member_length);
+        if (!found)
+            break;
+        size_t value = (size_t)(found - text) + member_length;
+        /* behind a backslash the quote belongs to a longer name */
+        bool is_member = found == text || found[-1] != '\\';
+        bool is_container = value < length && (text[value] == '[' || text[value] == '{');
+        strbuf_add(&rest, text + from, value - from);
+        from = value;
+        if (is_member && is_container) {
+            from = end_of_container(text, length, value);
+            strbuf_add_text(&rest, "null");
+        }
+    }
+    if (from == 0)
+        return json_parse(text, length, error);
+    strbuf_add(&rest, text + from, length - from);
+    struct cJSON *tree = json_parse(strbuf_text(&rest), rest.length, error);
+    strbuf_clear(&rest);
+    return tree;
+}
+
 void json_free(struct cJSON *tree)
 {
     cJSON_Delete(tree);

@@ -59,6 +59,37 @@ static void accepts_white_space_and_escaped_backslashes(void **state)
     assert_string_equal(json_text(tree, "a", ""), "\\u0000");
 }
 
+static void leaves_out_what_nobody_looks_at(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *left;
+    } rows[] = {
+        { "{\"a\":1}", "{\"a\":1}" },
+        { "{\"big\":[1,{\"x\":\"]\\\"}\"}],\"a\":[2]}", "{\"big\":null,\"a\":[2]}" },
+        { "{\"m\":{\"big\":{}},\"n\":{\"big\":[[]],\"z\":0}}", "{\"m\":{\"big\":null},\"n\":{\"big\":null,\"z\":0}}" },
+        { "{\"big\":5,\"a\":\"big\"}", "{\"big\":5,\"a\":\"big\"}" },
+        { "{\"a\":\"\\\"big\\\":[1]\"}", "{\"a\":\"\\\"big\\\":[1]\"}" },
+        { "{\"x\\\"big\":[1]}", "{\"x\\\"big\":[1]}" },
+        { "{\"big\":[\"", NULL },
+        { "{\"big\":[]", NULL },
+        { "{\"big\":", NULL },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct error error = ERROR_NONE;
+        size_t length = strlen(rows[i].text);
+        char *exact = mem_copy(rows[i].text, length);
+        OWNED_JSON struct cJSON *tree = json_parse_without(exact, length, "big", &error);
+        mem_free(exact);
+        OWNED_TEXT char *printed = tree ? json_print(tree) : NULL;
+        if (!printed || !rows[i].left)
+            assert_ptr_equal(printed, rows[i].left);
+        else
+            assert_string_equal(printed, rows[i].left);
+        assert_int_equal(error.blame, printed ? BLAME_NONE : BLAME_INPUT);
+    }
+}
+
 static void depth_has_an_end(void **state)
 {
     (void)state;
@@ -180,6 +211,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refuses_what_is_not_one_json_text),
         cmocka_unit_test(accepts_white_space_and_escaped_backslashes),
+        cmocka_unit_test(leaves_out_what_nobody_looks_at),
         cmocka_unit_test(depth_has_an_end),
         cmocka_unit_test(lookups_are_exact_and_forgiving),
         cmocka_unit_test(integers_are_exact_or_the_default),
