@@ -121,11 +121,11 @@ class TestHealth:
 
 
 class TestScheduler:
-    def test_runners_share_the_interval(self, make_site, dataops):
+    def test_runners_share_the_interval(self, make_site, dataops, place):
         second = dataops.add_runner(scope="group", path="acme", tag_list="other")
         site = make_site(globals_={"check_interval": 2}, more_runners=[{
             "name": "second", "url": dataops.info["url"], "token": second["token"], "executor": "kubernetes",
-            "tls-ca-file": dataops.info["ca_path"]}])
+            "tls-ca-file": dataops.info["ca_path"], "kubernetes": {"namespace": place.namespace}}])
         wait_for(lambda: len(site.polls()) >= 4)
         mine = [p["at"] for p in site.polls()][-3:]
         others = [p["at"] for p in dataops.requests("POST", "/jobs/request") if second["token"] in p["body"].get("text", "")]
