@@ -13,7 +13,8 @@ struct kube_watch;
 struct cJSON;
 
 struct kube_watch_events {
-    /* The object is new, or changed, or was seen again by a list. Borrows. */
+    /* The object is new, or changed, or was seen again by a list. Borrows. managedFields and what a pod's spec says of
+     * containers and volumes are left out. */
     void (*changed)(void *owner, const struct cJSON *object);
     /* It is gone (deleted, or missing from a new list). last is the last known object (metadata only when nothing else
      * is known). Borrows. */

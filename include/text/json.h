@@ -15,9 +15,12 @@ struct cJSON;
 /* Gives a tree (json_free). Refuses trailing garbage, depth over 200, and a NUL byte or \u0000 anywhere (BLAME_INPUT).
  */
 struct cJSON *json_parse(const char *text, size_t length, struct error *error) MUST_CHECK;
-/* As json_parse, but an object or array that is the value of a member of this name reads as null, wherever it stands:
- * for large parts that nobody looks at. What is left out is looked at only to find its end. */
-struct cJSON *json_parse_without(const char *text, size_t length, const char *name, struct error *error) MUST_CHECK;
+/* As json_parse, but objects and arrays that are values of members of these names (a NULL ends the list) read as null
+ * or empty, wherever they stand: for large parts that nobody looks at. What is left out is looked at only to find its
+ * end.
+ */
+struct cJSON *json_parse_without(const char *text, size_t length, const char *const names[],
+                                 struct error *error) MUST_CHECK;
 void json_free(struct cJSON *tree);
 void json_free_tree(struct cJSON **tree);
 #define OWNED_JSON __attribute__((cleanup(json_free_tree)))

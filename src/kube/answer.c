@@ -90,11 +90,12 @@ bool answer_has_cause(const struct cJSON *object, const char *cause)
 
 void answer_read(struct kube_answer *answer, int status, const struct strbuf *body, unsigned retry_after_s, bool raw)
 {
+    static const char *const unread[] = { "managedFields", NULL };
     bool good = status >= 200 && status < 300;
     struct error ignored = ERROR_NONE;
     *answer = (struct kube_answer){ .status = status, .reason = "" };
     if (body->length > 0 && !(raw && good)) {
-        answer->object = json_parse_without(strbuf_text(body), body->length, "managedFields", &ignored);
+        answer->object = json_parse_without(strbuf_text(body), body->length, unread, &ignored);
         if (answer->object && !json_is_object(answer->object)) {
             json_free(answer->object);
             answer->object = NULL;

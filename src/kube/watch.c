@@ -183,12 +183,14 @@ static void event(struct kube_watch *watch, const char *type, struct cJSON *obje
     }
 }
 
+/* Two thirds of a pod, in each of its ten events: who set which field, and what we wrote into its spec ourselves. */
+static const char *const unread[] = { "managedFields", "containers", "volumes", "volumeMounts", "tolerations", NULL };
+
 static void message_whole(struct kube_watch *watch)
 {
     struct error error = ERROR_NONE;
-    /* who set which field is a third of a pod, in each of its ten events */
     OWNED_JSON struct cJSON *tree =
-        json_parse_without(strbuf_text(&watch->message), watch->message.length, "managedFields", &error);
+        json_parse_without(strbuf_text(&watch->message), watch->message.length, unread, &error);
     if (watch->message.capacity > EVENT_KEEP)
         strbuf_clear(&watch->message);
     else

@@ -98,11 +98,11 @@ static size_t end_of_container(const char *text, size_t length, size_t at)
     return length;
 }
 
-struct cJSON *json_parse_without(const char *text, size_t length, const char *name, struct error *error)
+/* Puts null in place of such members' objects and arrays; gives the new length. */
+static size_t leave_out(char *text, size_t length, const char *name)
 {
     OWNED_TEXT char *member = mem_format("\"%s\":", name);
-    size_t member_length = strlen(member), from = 0;
-    struct strbuf rest = STRBUF_EMPTY;
+    size_t member_length = strlen(member), from = 0, to = 0;
 
     for (;;) {
         const char *found = memmem(text + from, length - from, member, member_length);
@@ -112,17 +112,31 @@ struct cJSON *json_parse_without(const char *text, size_t length, const char *na
         /* behind a backslash the quote belongs to a longer name */
         bool is_member = found == text || found[-1] != '\\';
         bool is_container = value < length && (text[value] == '[' || text[value] == '{');
-        strbuf_add(&rest, text + from, value - from);
-        from = value;
-        if (is_member && is_container) {
-            from = end_of_container(text, length, value);
-            strbuf_add_text(&rest, "null");
+        size_t end = is_member && is_container ? end_of_container(text, length, value) : value;
+        memmove(text + to, text + from, value - from);
+        to += value - from;
+        from = end;
+        if (end - value >= 4) {
+            memcpy(text + to, "null", 4);
+            to += 4;
+        } else { /* [] and {} are shorter than null */
+            memmove(text + to, text + value, end - value);
+            to += end - value;
         }
     }
-    if (from == 0)
-        return json_parse(text, length, error);
-    strbuf_add(&rest, text + from, length - from);
-    struct cJSON *tree = json_parse(strbuf_text(&rest), rest.length, error);
+    memmove(text + to, text + from, length - from);
+    return to + length - from;
+}
+
+struct cJSON *json_parse_without(const char *text, size_t length, const char *const names[], struct error *error)
+{
+    struct strbuf rest = STRBUF_EMPTY;
+    size_t left = length;
+
+    strbuf_add(&rest, text, length);
+    for (size_t i = 0; names[i]; i++)
+        left = leave_out(rest.bytes, left, names[i]);
+    struct cJSON *tree = json_parse(rest.bytes, left, error);
     strbuf_clear(&rest);
     return tree;
 }
