@@ -18,7 +18,8 @@ void mask_add_prefix(struct mask *mask, const char *prefix);
 void mask_feed(struct mask *mask, const char *bytes, size_t length, struct strbuf *out);
 /* How many bytes are held back now. */
 size_t mask_held(const struct mask *mask);
-/* Flushes what is held back (end of a stream, or a pause: a match that is not complete is no match). */
+/* The end of a stream: flushes what is held back, and what comes next is no part of a value, token or name that had
+ * begun. */
 void mask_flush(struct mask *mask, struct strbuf *out);
 void mask_free(struct mask *mask);
 

@@ -150,6 +150,7 @@ static void environment_begin(struct git *git)
     words_add(environment, "GIT_CONFIG_GLOBAL=/dev/null");
     words_add(environment, "GIT_ATTR_NOSYSTEM=1");
     words_add(environment, "GIT_LFS_SKIP_SMUDGE=1");
+    words_add(environment, "GIT_ALLOW_PROTOCOL=http:https"); /* all others start a program */
     for (size_t i = 0; i < COUNT_OF(passed_on); i++) {
         const char *value = context_variable(git->context, passed_on[i]);
         if (!value)
@@ -242,6 +243,8 @@ void git_environment_hostile(const char *project_dir, struct strbuf *out)
     strbuf_format(out, "PATH=%s%cLANG=C.UTF-8%cGIT_CONFIG_NOSYSTEM=1%cGIT_CONFIG_GLOBAL=/dev/null%c", PATH_DEFAULT, 0,
                   0, 0, 0);
     strbuf_format(out, "GIT_ATTR_NOSYSTEM=1%cGIT_TERMINAL_PROMPT=0%cHOME=/nonexistent%c", 0, 0, 0);
+    /* objects that are missing would be fetched from where, and with what, the repository says */
+    strbuf_format(out, "GIT_ALLOW_PROTOCOL=none%cGIT_NO_LAZY_FETCH=1%c", 0, 0);
     strbuf_format(out, "GIT_DIR=%s/.git%cGIT_WORK_TREE=%s%c", project_dir, 0, project_dir, 0);
     for (size_t i = 0; i < COUNT_OF(safe_configs); i++)
         strbuf_format(out, "GIT_CONFIG_KEY_%zu=%s%cGIT_CONFIG_VALUE_%zu=%s%c", i, safe_configs[i].key, 0, i,
@@ -271,7 +274,7 @@ void git_fetch_words(const struct plan *plan, bool is_shallow, struct words *wor
     else if (is_shallow)
         words_add(words, "--unshallow");
     for (size_t i = 0; i < plan->fetch_flag_count; i++)
-        if (strncmp(plan->fetch_flags[i], "--upload-pack", 13) != 0) /* names a program */
+        if (strncmp(plan->fetch_flags[i], "--upl", 5) != 0) /* --upload-pack names a program */
             words_add(words, plan->fetch_flags[i]);
     words_add(words, "--");
     words_add(words, "origin");

@@ -1,6 +1,7 @@
 #include "obtain.h"
 
 #include "files.h"
+#include "folders.h"
 #include "io/loop.h"
 #include "job/plan.h"
 #include "output.h"
@@ -101,9 +102,21 @@ static void obtain_wait(struct obtain *obtain)
         loop_after(obtain->context->loop, &obtain->patience, PATIENCE_MS, still_waiting, obtain);
 }
 
+/* The folder of GITLAB_ENV, without what an earlier job handed on. */
+static int shared_make(const struct context *context, struct error *error)
+{
+    const struct plan *plan = context->plan;
+    const struct folder_owner owner = { .give = context->is_root, .uid = context->uid, .gid = context->gid };
+    OWNED_TEXT char *shared = mem_format("%s/gitlab_runner_env", plan->tmp_dir);
+    if (folder_make(plan->builds_dir, plan->tmp_dir, &owner, error) < 0 ||
+        folder_give(plan->builds_dir, plan->tmp_dir, &owner, error) < 0)
+        return -1;
+    return folder_remove(plan->builds_dir, shared, error);
+}
+
 static void files_make(struct obtain *obtain)
 {
-    if (files_write(obtain->context, &obtain->error) < 0)
+    if (shared_make(obtain->context, &obtain->error) < 0 || files_write(obtain->context, &obtain->error) < 0)
         loop_after(obtain->context->loop, &obtain->failure, 0, failure_due, obtain);
     else
         obtain_next(obtain);

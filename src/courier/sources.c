@@ -9,8 +9,11 @@
 #include "job/plan.h"
 #include "output.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define TAIL_MOST      4096
 #define GIT_FAILED     1 /* exit code of the job, as the stock runner's stage shell has it */
@@ -41,9 +44,10 @@ struct sources {
     struct backoff backoff;
     enum step at, goal;
     unsigned attempts_left;
-    bool as_job; /* git runs as the job's user; not so in an early fetch, even when that user is known meanwhile */
-    bool tried;  /* an attempt was begun before */
-    bool kept;   /* there is a repository from an earlier job */
+    bool as_job;   /* git runs as the job's user; not so in an early fetch, even when that user is known meanwhile */
+    bool tried;    /* an attempt was begun before */
+    bool kept;     /* there is a repository from an earlier job */
+    bool is_roots; /* the repository was made by an early fetch: as courier's own user */
     struct strbuf tail; /* git's last words */
     stage_done *done;
     void *owner;
@@ -71,6 +75,7 @@ static void sources_start_over(void *owner)
 {
     struct sources *sources = owner;
     sources->at = STEP_FOLDER;
+    sources->is_roots = !sources->as_job;
     sources_step(sources);
 }
 
@@ -172,6 +177,19 @@ static bool has_repository(const struct plan *plan)
     return file_exists(path);
 }
 
+/* Left by a job of another user, so that this one could not write it. */
+static bool repository_is_foreign(const struct folder_owner *owner, const struct plan *plan)
+{
+    struct error ignored = ERROR_NONE;
+    struct stat status = { 0 };
+    const int folder = owner->give ? folder_open(plan->builds_dir, plan->project_dir, &ignored) : -1;
+    if (folder < 0)
+        return false;
+    const bool is_foreign = fstatat(folder, ".git", &status, AT_SYMLINK_NOFOLLOW) == 0 && status.st_uid != owner->uid;
+    close(folder);
+    return is_foreign;
+}
+
 bool sources_is_early(const struct context *context)
 {
     const struct plan *plan = context->plan;
@@ -184,15 +202,20 @@ static int step_folder(struct sources *sources, struct error *error)
     const struct plan *plan = sources->context->plan;
     const struct folder_owner owner = folder_owner(sources);
     const bool failed_before = sources->tried;
+    const bool is_left = !sources->tried && plan->strategy == PLAN_FETCH && has_repository(plan);
+    const bool is_foreign = is_left && repository_is_foreign(&owner, plan);
     if (!sources->tried)
-        sources->kept = plan->strategy == PLAN_FETCH && has_repository(plan);
+        sources->kept = is_left && !is_foreign;
     sources->tried = true;
+    if (is_foreign)
+        output_say(sources->context->output, TONE_NOTICE,
+                   "The repository that is there belongs to another user: it is fetched anew.");
     if (is_git(plan) && plan->depth > 0)
         output_say(sources->context->output, TONE_NOTICE, "Fetching changes with git depth set to %lld...",
                    (long long)plan->depth);
     else if (is_git(plan))
         output_say(sources->context->output, TONE_NOTICE, "Fetching changes...");
-    if ((plan->strategy == PLAN_CLONE || (failed_before && !sources->kept)) &&
+    if ((plan->strategy == PLAN_CLONE || is_foreign || (failed_before && !sources->kept)) &&
         folder_remove(plan->builds_dir, plan->project_dir, error) < 0)
         return error_within(error, "clear the project folder");
     return folder_make(plan->builds_dir, plan->project_dir, &owner, error);
@@ -208,8 +231,9 @@ static int step_give(struct sources *sources, struct error *error)
         output_say(context->output, TONE_NOTICE, "Skipping Git repository setup");
     if (plan->strategy == PLAN_EMPTY && folder_remove(plan->builds_dir, plan->project_dir, error) < 0)
         return -1;
-    if (folder_make(plan->builds_dir, plan->project_dir, &owner, error) < 0 ||
-        folder_make(plan->builds_dir, plan->tmp_dir, &owner, error) < 0)
+    if (folder_make(plan->builds_dir, plan->project_dir, &owner, error) < 0)
+        return -1;
+    if (folder_give(plan->builds_dir, plan->project_dir, &owner, error) < 0)
         return -1;
     if (!owner.give || !sources->git)
         return 0;
@@ -221,7 +245,7 @@ static int step_give(struct sources *sources, struct error *error)
             return -1;
     }
     OWNED_TEXT char *repository = mem_format("%s/.git", plan->project_dir);
-    if (!sources->kept && file_give_tree(repository, owner.uid, owner.gid, error) < 0)
+    if (sources->is_roots && file_give_tree(repository, owner.uid, owner.gid, error) < 0)
         return error_within(error, "give the repository to the job's user");
     return git_give_files(sources->git, error);
 }
@@ -397,6 +421,7 @@ void sources_fetch(struct sources *sources, bool early)
 {
     struct error error = ERROR_NONE;
     sources->as_job = !early;
+    sources->is_roots = early;
     if (!is_git(sources->context->plan)) {
         sources->at = sources->goal = STEP_FETCHED;
         sources_end(sources, NULL);

@@ -253,7 +253,8 @@ size_t mask_held(const struct mask *mask)
 void mask_flush(struct mask *mask, struct strbuf *out)
 {
     settle(mask, mask->held_at + mask->held.length, out);
-    mask->phrase_state = TRIE_ROOT;
+    mask->phrase_state = mask->prefix_state = TRIE_ROOT;
+    mask->in_name = mask->in_value = mask->after_prefix = mask->in_token = false;
 }
 
 void mask_free(struct mask *mask)

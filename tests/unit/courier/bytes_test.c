@@ -161,6 +161,28 @@ static void a_masked_value_never_shows_whatever_the_chunks(void **state)
     pod_clear(&pod);
 }
 
+static void a_secret_at_the_very_end_takes_nothing_of_the_marker_with_it(void **state)
+{
+    static const struct {
+        const char *line, *shown;
+    } ends[] = {
+        { "printf glpat-abcdef", "\nglpat-[MASKED]section_end:" },
+        { "printf glpat-", "\nglpat-section_end:" },
+        { "printf 'https://h/?private_token=abcdef'", "\nhttps://h/?private_token=[MASKED]section_end:" },
+        { "printf 'https://h/?private_token'", "\nhttps://h/?private_tokensection_end:" },
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(ends); i++) {
+        struct pod pod;
+        pod_init(&pod);
+        plan_step_line(&pod, "script", ends[i].line);
+        pod_run(&pod, geteuid());
+        trace_has(&pod, ends[i].shown);
+        trace_has(&pod, ":step_script\r");
+        pod_clear(&pod);
+    }
+}
+
 static void values_of_mounted_secrets_are_masked(void **state)
 {
     struct pod pod;
@@ -254,6 +276,7 @@ int main(void)
         cmocka_unit_test(a_log_that_is_not_read_for_a_while_loses_nothing),
         cmocka_unit_test(a_cancel_works_while_the_log_is_not_read),
         cmocka_unit_test(a_masked_value_never_shows_whatever_the_chunks),
+        cmocka_unit_test(a_secret_at_the_very_end_takes_nothing_of_the_marker_with_it),
         cmocka_unit_test(values_of_mounted_secrets_are_masked),
         cmocka_unit_test(past_the_output_limit_only_the_notice_follows),
         cmocka_unit_test(the_limit_never_cuts_a_character),
