@@ -66,9 +66,9 @@ struct kube_request {
     const struct cJSON *body; /* borrowed during the call of kube_start only */
     const char *content_type;
     bool idempotent;
-    bool gone_is_fine; /* 404 and 409 Conflict come as KUBE_OK: for DELETE with a UID */
+    bool gone_is_fine;  /* 404 and 409 Conflict come as KUBE_OK: for DELETE with a UID */
     bool metadata_only; /* of the object in the answer only metadata is wanted (a server may send all of it) */
-    bool raw;          /* the answer is not JSON: give the text through sink */
+    bool raw;           /* the answer is not JSON: give the text through sink */
     http_sink *sink;
     uint64_t timeout_ms; /* 0: 30 s a try */
     size_t answer_most;  /* 0: 4 MiB */

@@ -1,7 +1,7 @@
 /* Courier's end of the socket to step (step/protocol.h): waits for the one connection, has scripts run, reads their
- * pipe to its end. A process left behind may still hold it: then until one second past the exit, or, when the script was
- * stopped, until the grace of what it left is over. What comes from step is checked, and can falsify only the job's own
- * result. */
+ * pipe to its end. A process left behind may still hold it: then until one second past the exit, or, when the script
+ * was stopped, until the grace of what it left is over. What comes from step is checked, and can falsify only the job's
+ * own result. */
 #ifndef COURIER_RELAY_H
 #define COURIER_RELAY_H
 

@@ -99,7 +99,7 @@ static void relay_lost(void *owner, const char *why)
 }
 
 static const struct relay_events relay_events = { relay_connected, relay_started, relay_output, relay_ended,
-                                                   relay_lost };
+                                                  relay_lost };
 
 /* --- the start --- */
 

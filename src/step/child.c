@@ -32,8 +32,8 @@ static noreturn void child_fail(int failure_fd, uint32_t call, int error)
     _exit(STEP_EXIT_LOST);
 }
 
-/* Step blocks all signals, and whoever started it may have ignored some: a script starts with neither. libc keeps signals 32 and 33
- * for itself and refuses to touch them, so the kernel is asked directly. */
+/* Step blocks all signals, and whoever started it may have ignored some: a script starts with neither. libc keeps
+ * signals 32 and 33 for itself and refuses to touch them, so the kernel is asked directly. */
 static void signals_reset(void)
 {
     sigset_t none;

@@ -143,11 +143,9 @@ int run_start(struct run *run, const struct step_run *wish, int order_fd, struct
     order_clear(&order);
     if (pid < 0)
         return -1;
-    *run = (struct run){ .number = wish->run,
-                         .pid = pid,
-                         .group = pid,
-                         .grace_ms = wish->grace_ms,
-                         .alone = wish->flags & STEP_RUN_ALONE };
+    *run = (struct run){
+        .number = wish->run, .pid = pid, .group = pid, .grace_ms = wish->grace_ms, .alone = wish->flags & STEP_RUN_ALONE
+    };
     return 0;
 }
 

@@ -186,7 +186,8 @@ static void hooks_run_around_the_clone(void **state)
     struct repository all;
     (void)state;
     repository_make(&all);
-    json_add_text(json_set_array(json_get(all.pod.plan, "hooks"), "pre_get_sources"), "echo before; test -e g/p || echo none");
+    json_add_text(json_set_array(json_get(all.pod.plan, "hooks"), "pre_get_sources"),
+                  "echo before; test -e g/p || echo none");
     json_add_text(json_set_array(json_get(all.pod.plan, "hooks"), "post_get_sources"), "echo behind; cat file");
     plan_step_line(&all.pod, "script", "true");
     pod_run(&all.pod, job_user());

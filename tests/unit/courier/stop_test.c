@@ -15,8 +15,8 @@ static void begin(struct pod *pod)
 }
 
 /* A child of the script that needs this many tenths of a second for its end, while the shell dies of TERM at once. */
-#define TIDY_CHILD(tenths)                                                                                           \
-    "trap - TERM; (trap 'i=0; while [ $i -lt " tenths " ]; do sleep 0.1; echo tidying $i; i=$((i+1)); done; "        \
+#define TIDY_CHILD(tenths)                                                                                             \
+    "trap - TERM; (trap 'i=0; while [ $i -lt " tenths " ]; do sleep 0.1; echo tidying $i; i=$((i+1)); done; "          \
     "echo tidied; exit' TERM; echo begun; while :; do sleep 0.05; done) & wait"
 
 static void a_canceled_script_may_tidy_up_until_its_grace_is_over(void **state)
@@ -74,8 +74,7 @@ static void what_a_stopped_script_left_in_silence_is_named_when_it_is_ended(void
     struct pod pod;
     (void)state;
     pod_init(&pod);
-    plan_step_line(&pod, "script",
-                   "trap - TERM; (trap '' TERM; exec sleep 1000 > /dev/null 2>&1) & echo begun; wait");
+    plan_step_line(&pod, "script", "trap - TERM; (trap '' TERM; exec sleep 1000 > /dev/null 2>&1) & echo begun; wait");
     plan_step_line(&pod, "after_script", "echo after");
     begin(&pod);
     pod_read_until(&pod, "\nbegun\n");
@@ -100,7 +99,8 @@ static void nothing_that_a_script_starts_inherits_a_descriptor(void **state)
         plan_step_line(&pod, "after_script", "ls /proc/self/fd");
         pod_run(&pod, geteuid());
         trace_has(&pod, "ls /proc/self/fd\033[0;m\n0\n1\n2\n3\nsection_end:");
-        trace_has(&pod, "Running after script...\033[0;m\n\033[32;1m$ ls /proc/self/fd\033[0;m\n0\n1\n2\n3\nsection_end:");
+        trace_has(&pod,
+                  "Running after script...\033[0;m\n\033[32;1m$ ls /proc/self/fd\033[0;m\n0\n1\n2\n3\nsection_end:");
         pod_clear(&pod);
     }
 }

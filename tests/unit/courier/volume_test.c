@@ -52,7 +52,8 @@ static void a_repository_of_another_user_is_cloned_anew(void **state)
     repository_make(&all);
     json_set_text(git_of(&all), "strategy", "fetch");
     leave_folders_of_another_user(&all);
-    plan_step_line(&all.pod, "script", "cat file; ls; touch new; echo A=b >> $GITLAB_ENV; find . ! -user $(id -u) | wc -l");
+    plan_step_line(&all.pod, "script",
+                   "cat file; ls; touch new; echo A=b >> $GITLAB_ENV; find . ! -user $(id -u) | wc -l");
     pod_run(&all.pod, job_user());
     assert_int_equal(all.pod.result.outcome, OUTCOME_SUCCESS);
     trace_has(&all.pod, "\n3\nfile\nrun.sh\n0\n");
@@ -137,7 +138,8 @@ static void a_hook_leaves_nothing_running_while_git_works(void **state)
     plan_variable(&all.pod, "ROOT", all.pod.root);
     shell("mkdir -m 777 %s/open", all.pod.root);
     json_add_text(json_set_array(json_get(all.pod.plan, "hooks"), "pre_get_sources"),
-                  "setsid sh -c 'while :; do : > $ROOT/open/alive; sleep 0.02; done' > /dev/null 2>&1 & sleep 0.2; ls $ROOT/open");
+                  "setsid sh -c 'while :; do : > $ROOT/open/alive; sleep 0.02; done' > /dev/null 2>&1 & sleep 0.2; ls "
+                  "$ROOT/open");
     plan_step_line(&all.pod, "script", "rm -f $ROOT/open/alive; sleep 0.3; ls $ROOT/open; echo quiet");
     pod_run(&all.pod, job_user());
     trace_has(&all.pod, "\033[0;m\nalive\n");

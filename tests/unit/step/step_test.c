@@ -288,7 +288,8 @@ static void a_run_that_is_alone_leaves_nothing_behind(void **state)
     size_t bytes;
     send_run(container, 1,
              &(struct wish){ .flags = STEP_RUN_ALONE,
-                             .script = "setsid sh -c 'trap \"\" TERM HUP; exec sleep 1000' & sleep 1000 & echo $!; exit 4" });
+                             .script =
+                                 "setsid sh -c 'trap \"\" TERM HUP; exec sleep 1000' & sleep 1000 & echo $!; exit 4" });
     const int fd = expect_started(container, 1, &started);
     assert_int_equal(expect_exited(container, 1), 4 << 8);
     free(output_read(fd, 0, &bytes)); /* at its end: nobody holds it */
