@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -266,6 +267,20 @@ static int exec_result(int report_fd, const struct child_start *start, struct er
                      strerror(failure.number));
 }
 
+/* A child of a process that cannot be dumped (courier, when it is not root) may not write its own score before exec. */
+static void score_raise(pid_t pid, int score)
+{
+    char path[48], text[16];
+    snprintf(path, sizeof path, "/proc/%d/oom_score_adj", (int)pid);
+    int length = snprintf(text, sizeof text, "%d", score);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    ssize_t written = write(fd, text, (size_t)length);
+    (void)written;
+    close(fd);
+}
+
 static void watch_it(struct child *child, struct pipes *pipes, const struct child_start *start)
 {
     struct loop *loop = child->loop;
@@ -319,6 +334,8 @@ struct child *child_start(struct loop *loop, const struct child_start *start, co
         pipes_close(&pipes);
         return NULL;
     }
+    if (start->oom_score_adj)
+        score_raise(pid, start->oom_score_adj);
     struct child *child = mem_new(sizeof *child);
     *child = (struct child){
         .loop = loop, .events = events, .owner = owner, .pid = pid, .pidfd = -1, .input_fd = -1, .output_fd = -1

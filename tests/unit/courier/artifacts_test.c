@@ -355,6 +355,50 @@ static void a_refused_download_is_final_and_other_trouble_is_tried_thrice(void *
     expect_download_failure(200, 1, "ERROR: Unpacking the artifacts of fetch failed");
 }
 
+/* Pid of the child that packs, once it runs its program; 0 when there is none within a while. */
+static pid_t packing_child(const struct pod *pod)
+{
+    const uint64_t last_ms = now_ms() + 10000;
+    char command[200], line[32] = "";
+    snprintf(command, sizeof command, "pgrep -P %d -f -- --pack", (int)pod->courier);
+    while (!*line && now_ms() < last_ms) {
+        FILE *found = popen(command, "r");
+        assert_non_null(found);
+        if (!fgets(line, sizeof line, found))
+            line[0] = 0;
+        pclose(found);
+    }
+    return (pid_t)strtol(line, NULL, 10);
+}
+
+static void packing_ends_before_anything_else_when_memory_is_short(void **state)
+{
+    (void)state;
+    if (geteuid() != 0) {
+        print_message("[ NOTE ] not root: only this user is tried\n");
+        skip();
+    }
+    /* as root, and as the job's own user, who may not write its own score while it cannot be dumped */
+    for (uid_t uid = 0; uid <= 1000; uid += 1000) {
+        struct pod pod;
+        char path[64];
+        pod_init(&pod);
+        pod.courier_uid = uid;
+        assert_int_equal(chown(pod_path(&pod, "/dev/termination-log"), uid, uid), 0);
+        json_set_text(plan_artifact_add(&pod, "big"), "level", "slowest");
+        plan_step_line(&pod, "script", "head -c 30000000 /dev/urandom > big");
+        plan_store(&pod);
+        assert_int_equal(chown(pod_path(&pod, "/.dataops-plan/plan"), uid, uid), 0);
+        pod_start_courier(&pod);
+        pod_start_step(&pod, 1000);
+        snprintf(path, sizeof path, "/proc/%d/oom_score_adj", (int)packing_child(&pod));
+        char *score = file_text(path);
+        assert_string_equal(score ? score : "gone", "500\n");
+        mem_free(score);
+        pod_clear(&pod);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -367,6 +411,7 @@ int main(void)
         cmocka_unit_test(a_dependency_is_unpacked_for_the_jobs_user),
         cmocka_unit_test(an_archive_that_leads_out_of_the_folder_stays_inside),
         cmocka_unit_test(a_refused_download_is_final_and_other_trouble_is_tried_thrice),
+        cmocka_unit_test(packing_ends_before_anything_else_when_memory_is_short),
     };
     return cmocka_run_group_tests_name("artifacts", tests, NULL, NULL);
 }
