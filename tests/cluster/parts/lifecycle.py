@@ -115,6 +115,17 @@ def up(place: Places) -> None:
     say(f"up in {time.monotonic() - started:.1f} s: KUBECONFIG={place.kubeconfig}")
 
 
+def restart(place: Places, name: str) -> None:
+    """Ends one daemon and starts it again, as after a crash or an upgrade; back when the node is ready again."""
+    if not daemons.running(place, name):
+        raise Trouble(f"{name} does not run")
+    host = f"{places.BRIDGE_ADDRESS}:{places.APISERVER_PORT}"
+    daemons.stop(place, name)
+    daemons.start(place, name, settings.command_lines(place)[name])
+    _wait(place, "the apiserver is ready", NAMES, lambda: _get(place, "/readyz", host) == "ok")
+    _wait(place, "the node is ready", NAMES, lambda: _node_ready(place, host))
+
+
 def _stop(place: Places) -> None:
     """Processes, containers, mounts, network: what must not outlive the cluster. Folders stay, for their logs."""
     for name in ("kubelet", "kube-proxy", "kube-scheduler", "kube-controller-manager", "kube-apiserver", "etcd"):
