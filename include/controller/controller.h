@@ -31,7 +31,12 @@ struct controller_options {
 };
 
 /* Exit codes of a run (install.md section 6). */
-enum controller_end { CONTROLLER_DONE = 0, CONTROLLER_FAILED = 1 };
+enum controller_end {
+    CONTROLLER_DONE = 0,
+    CONTROLLER_FAILED = 1,
+    CONTROLLER_FORCED_INT = 130, /* a second signal */
+    CONTROLLER_FORCED_TERM = 143,
+};
 
 /* Prepares everything that can fail at once: TLS files, Kubernetes credentials. Gives a controller (controller_free) or
  * NULL. */

@@ -10,6 +10,8 @@
 
 struct cJSON;
 
+#define POD_START_ERROR 128 /* exit code of a container that was never started */
+
 enum container_state { CONTAINER_UNKNOWN, CONTAINER_WAITING, CONTAINER_RUNNING, CONTAINER_TERMINATED };
 struct container_status {
     enum container_state state;

@@ -204,7 +204,7 @@ static int run_controller(const struct options *options, const struct config_fil
         log_event(LOG_ERROR, "cannot_start", "error=\"%s\"", error.text);
         return (int)end_of(&error);
     }
-    end = controller_run(controller) == CONTROLLER_DONE ? END_DONE : END_FAILED;
+    end = (int)controller_run(controller); /* 0, 1, or 128 and the signal that forced it */
     controller_free(controller);
     return end;
 }

@@ -67,32 +67,32 @@ static void adopt_take_reasons(struct run *run, const struct cJSON *list)
             run->reasons[run->reason_count++] = mem_text(json_item_text(item));
 }
 
-static void adopt_take_notes(struct run *run, const struct cJSON *pod)
+void adopt_read_notes(const struct cJSON *meta, struct strbuf *notes)
 {
-    const char *notes = json_text(json_get(json_get(pod, "metadata"), "annotations"), POD_ANNOTATION_NOTES, NULL);
+    const char *text = json_text(json_get(meta, "annotations"), POD_ANNOTATION_NOTES, NULL);
     struct error ignored = ERROR_NONE;
-    OWNED_JSON struct cJSON *list = notes != NULL ? json_parse(notes, strlen(notes), &ignored) : NULL;
+    OWNED_JSON struct cJSON *list = text != NULL ? json_parse(text, strlen(text), &ignored) : NULL;
 
     for (const struct cJSON *item = json_first(list); item != NULL; item = json_next(item))
-        strbuf_add_text(&run->notes, json_item_text(item) != NULL ? json_item_text(item) : "");
+        strbuf_add_text(notes, json_item_text(item) != NULL ? json_item_text(item) : "");
 }
 
+/* Only a clear "it is not there" ends the job: without an answer the start deadline decides. */
 static void adopt_asked_plan(void *owner, const struct kube_answer *answer)
 {
     struct run *run = owner;
 
     run->store_call = NULL;
-    if (answer->kind == KUBE_OK)
+    if (run->state != JOB_STORING)
+        return;
+    if (answer->kind == KUBE_OK) {
         run_fail(run, JOB_CANNOT_START, REASON_SYSTEM,
                  "the controller was restarted before the job's plan was stored; nothing of the job ran");
-    else if (answer->kind == KUBE_EXISTS)
-        run_handle(run, JOB_PLAN_STORED);
-    else
-        run_fail(run, JOB_CANNOT_START, REASON_SYSTEM, answer->error.text);
-    if (run->state == JOB_STARTING) {
-        struct pod_status seen = run->status;
-        run_pod_changed(run, &seen);
+        return;
     }
+    if (answer->kind != KUBE_EXISTS)
+        log_event(LOG_WARN, "plan_unknown", "job=%" PRIu64 " error=\"%s\"", run->job_id, answer->error.text);
+    run_plan_is_stored(run);
 }
 
 /* Nobody may read Secrets here: a dry create tells whether the plan exists (409) or not (201). */
@@ -108,36 +108,83 @@ static void adopt_ask_plan(struct run *run)
     run->store_call = kube_create_dry(run->cluster->kube, run->cluster->ns, "secrets", secret, adopt_asked_plan, run);
 }
 
-struct run *adopt_pod(struct cluster *cluster, const struct cJSON *pod, const struct pod_status *status)
+/* An earlier attempt whose delete was on its way: only the pod is left to do. */
+static void adopt_leftover(struct run *run)
+{
+    log_event(LOG_INFO, "pod_left_over", "job=%" PRIu64 " pod=%s", run->job_id, run->pod);
+    run->controller->jobs_received--;
+    run->state = JOB_CLEANING;
+    run_delete_pod(run);
+}
+
+static void adopt_job(struct run *run, const struct cJSON *pod, const struct cJSON *json)
+{
+    int64_t age_s = loop_wall_us(run->controller->loop) / 1000000 - json_int(json, "created", 0);
+
+    adopt_take_reasons(run, json_get(json, "reasons"));
+    adopt_read_notes(json_get(pod, "metadata"), &run->notes);
+    run->notes_safe = run->notes_sent = run->notes.length;
+    run->adopted = true;
+    run->state = JOB_STORING;
+    log_event(LOG_INFO, "job_adopted", "job=%" PRIu64 " pod=%s", run->job_id, run->pod);
+    run_open_trace(run, false);
+    run_start_limit(run, json_int(json, "timeout_s", 3600), age_s > 0 ? age_s : 0);
+    adopt_ask_plan(run);
+    run_pod_changed(run, &run->status);
+}
+
+static void adopt_pod(struct cluster *cluster, const struct cJSON *pod, bool is_last)
 {
     const struct cJSON *meta = json_get(pod, "metadata"), *labels = json_get(meta, "labels");
+    const char *name = json_text(meta, "name", "");
     const char *sealed = json_text(json_get(meta, "annotations"), POD_ANNOTATION_SEALED, NULL);
-    OWNED_JSON struct cJSON *json = sealed != NULL ? adopt_open(cluster, status->name, sealed) : NULL;
+    OWNED_JSON struct cJSON *json = sealed != NULL ? adopt_open(cluster, name, sealed) : NULL;
     struct intake *intake = json != NULL ? adopt_intake(cluster, json) : NULL;
     struct run *run;
 
     if (intake == NULL) {
-        log_event(LOG_WARN, "pod_not_adopted", "pod=%s why=\"%s\"", status->name,
+        log_event(LOG_WARN, "pod_not_adopted", "pod=%s why=\"%s\"", name,
                   sealed == NULL ? "it carries no sealed annotation"
                   : json == NULL ? "its sealed annotation cannot be opened"
                                  : "no runner entry fits");
-        return NULL;
+        return;
     }
     run = run_begin(intake, (uint64_t)json_int(json, "job_id", 0), json_text(json, "token", ""));
     run->attempt = (unsigned)json_int(labels, POD_LABEL_ATTEMPT, 1);
-    run->pod = mem_text(status->name);
-    run->uid = mem_text(status->uid);
-    adopt_take_reasons(run, json_get(json, "reasons"));
-    adopt_take_notes(run, pod);
-    run->adopted = true;
-    run->state = JOB_STORING;
-    run->status = *status;
+    run->pod = mem_text(name);
+    run->uid = mem_text(json_text(meta, "uid", ""));
+    pod_status_read(pod, &run->status);
     strmap_set(&cluster->runs, run->pod, run);
-    log_event(LOG_INFO, "job_adopted", "job=%" PRIu64 " pod=%s", run->job_id, run->pod);
-    run_open_trace(run, false);
-    if (status->courier.state == CONTAINER_RUNNING || status->courier.state == CONTAINER_TERMINATED)
-        run_handle(run, JOB_PLAN_STORED); /* courier's container needs the Secret to be created at all */
+    if (is_last)
+        adopt_job(run, pod, json);
     else
-        adopt_ask_plan(run);
-    return run;
+        adopt_leftover(run);
+}
+
+/* Of several attempts only the last one can be the job. */
+static bool adopt_is_last(const struct cluster *cluster, const struct cJSON *pod)
+{
+    const struct cJSON *labels = json_at(pod, "metadata.labels");
+    const char *key = json_text(json_at(pod, "metadata.annotations"), POD_ANNOTATION_KEY, "");
+    size_t position = 0;
+
+    for (struct strmap_entry *entry = strmap_next(&cluster->found, &position); entry != NULL;
+         entry = strmap_next(&cluster->found, &position)) {
+        const struct cJSON *other = entry->value;
+
+        if (strcmp(json_text(json_at(other, "metadata.annotations"), POD_ANNOTATION_KEY, ""), key) == 0 &&
+            json_int(json_at(other, "metadata.labels"), POD_LABEL_ATTEMPT, 1) > json_int(labels, POD_LABEL_ATTEMPT, 1))
+            return false;
+    }
+    return true;
+}
+
+void adopt_found(struct cluster *cluster)
+{
+    size_t position = 0;
+
+    for (struct strmap_entry *entry = strmap_next(&cluster->found, &position); entry != NULL;
+         entry = strmap_next(&cluster->found, &position))
+        adopt_pod(cluster, entry->value, adopt_is_last(cluster, entry->value));
+    strmap_clear(&cluster->found);
 }

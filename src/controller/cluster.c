@@ -6,6 +6,7 @@
 #include "text/json.h"
 #include "text/url.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static bool same_text(const char *a, const char *b)
@@ -19,13 +20,11 @@ static void cluster_pod_changed(void *owner, const struct cJSON *object)
     struct run *run = strmap_get(&cluster->runs, json_text_at(object, "metadata.name", ""));
     struct pod_status status;
 
-    if (run == NULL && cluster->listed)
+    if (run == NULL && !cluster->listed)
+        strmap_set(&cluster->found, json_text_at(object, "metadata.uid", ""), json_copy(object));
+    if (run == NULL)
         return;
     pod_status_read(object, &status);
-    if (run == NULL)
-        run = adopt_pod(cluster, object, &status);
-    if (run == NULL)
-        return;
     run_pod_changed(run, &status);
 }
 
@@ -33,9 +32,26 @@ static void cluster_pod_gone(void *owner, const struct cJSON *last)
 {
     struct cluster *cluster = owner;
     struct run *run = strmap_get(&cluster->runs, json_text_at(last, "metadata.name", ""));
+    const char *uid = json_text_at(last, "metadata.uid", "");
 
-    if (run != NULL && run->uid != NULL && strcmp(run->uid, json_text_at(last, "metadata.uid", "")) == 0)
+    strmap_remove(&cluster->found, uid);
+    if (run != NULL && run->uid == NULL)
+        snprintf(run->early_gone, sizeof(run->early_gone), "%s", uid);
+    else if (run != NULL && strcmp(run->uid, uid) == 0)
         run_pod_gone(run);
+}
+
+/* A pod that no list ever showed to us is gone for sure when a list does not show it. */
+static void cluster_end_unseen(struct cluster *cluster)
+{
+    LIST_EACH_SAFE(node, &cluster->controller->runs)
+    {
+        struct run *run = list_of(node, struct run, node);
+
+        if (run->cluster == cluster && run->state == JOB_CLEANING && run->delete_call == NULL && run->uid != NULL &&
+            run->delete_asked && run->status.uid[0] == '\0')
+            run_pod_gone(run);
+    }
 }
 
 static void cluster_listed(void *owner)
@@ -44,7 +60,10 @@ static void cluster_listed(void *owner)
 
     if (!cluster->listed)
         log_event(LOG_INFO, "kubernetes_ready", "server=%s namespace=%s", kube_server(cluster->kube), cluster->ns);
+    if (cluster->listed)
+        cluster_end_unseen(cluster);
     cluster->listed = true;
+    adopt_found(cluster);
 }
 
 static void cluster_trouble(void *owner, const struct error *error)
@@ -85,13 +104,19 @@ static struct kube *cluster_shared_client(struct controller *controller, const s
 {
     for (size_t i = 0; i < controller->intake_count; i++) {
         const struct intake *other = &controller->intakes[i];
+        const struct config_kubernetes *its = &other->runner->kubernetes;
 
-        if (other->cluster != NULL && same_text(other->runner->kubernetes.host, wish->host) &&
-            same_text(other->runner->kubernetes.context, wish->context) &&
-            same_text(other->runner->kubernetes.bearer_token, wish->bearer_token))
+        if (other->cluster != NULL && same_text(its->host, wish->host) && same_text(its->context, wish->context) &&
+            same_text(its->bearer_token, wish->bearer_token) && same_text(its->ca_file, wish->ca_file) &&
+            same_text(its->cert_file, wish->cert_file) && same_text(its->key_file, wish->key_file))
             return other->cluster->kube;
     }
     return NULL;
+}
+
+static void cluster_free_object(void *object)
+{
+    json_free(object);
 }
 
 struct cluster *cluster_for(struct controller *controller, const struct config_runner *runner, struct error *error)
@@ -119,6 +144,7 @@ struct cluster *cluster_for(struct controller *controller, const struct config_r
     cluster->kube = kube;
     cluster->owns_kube = shared == NULL;
     cluster->ns = mem_text(ns);
+    cluster->found = (struct strmap){ .free_value = cluster_free_object };
     list_append(&controller->clusters, &cluster->node);
     return cluster;
 }
@@ -135,12 +161,18 @@ void cluster_start(struct cluster *cluster)
     strbuf_clear(&selector);
 }
 
-void cluster_free(struct cluster *cluster)
+void cluster_stop(struct cluster *cluster)
 {
     kube_watch_stop(cluster->watch);
+    cluster->watch = NULL;
+}
+
+void cluster_free(struct cluster *cluster)
+{
     if (cluster->owns_kube)
         kube_free(cluster->kube);
     strmap_clear(&cluster->runs);
+    strmap_clear(&cluster->found);
     list_remove(&cluster->node);
     mem_free(cluster->ns);
     mem_free(cluster);

@@ -9,26 +9,34 @@
 #include <inttypes.h>
 #include <signal.h>
 
-#define OPEN_REQUESTS_WAIT_MS 55000 /* DataOps may hold a poll for 50 s: a job it brings must not be lost */
+#define STOP_WAIT_MS 55000 /* DataOps may hold a poll for 50 s: a job it brings must not be lost */
 
 static void controller_end_due(void *owner)
 {
     struct controller *controller = owner;
 
-    controller->ended = true;
     loop_stop(controller->loop);
 }
 
-/* A job that came with the last poll is made safe before the process goes. */
-static bool controller_has_unsafe_job(const struct controller *controller)
+/* A job that came with the last poll is made safe, or reported, before the process goes. */
+static unsigned controller_unsafe_jobs(const struct controller *controller)
 {
+    unsigned count = 0;
+
     LIST_EACH(node, &controller->runs)
+    count += run_is_unsafe(list_of(node, struct run, node));
+    return count;
+}
+
+/* Who waits for the next attempt has no pod that somebody else could go on with. */
+static void controller_give_up_retries(struct controller *controller)
+{
+    LIST_EACH_SAFE(node, &controller->runs)
     {
-        const struct run *run = list_of(node, struct run, node);
-        if (run->state == JOB_ACCEPTING || run->state == JOB_CREATING || run->state == JOB_STORING)
-            return true;
+        struct run *run = list_of(node, struct run, node);
+        if (run->state == JOB_RETRYING)
+            run_fail(run, JOB_CANNOT_START, REASON_SYSTEM, "the runner was stopped before the job's pod began");
     }
-    return false;
 }
 
 static void controller_check_end(void *owner);
@@ -41,10 +49,12 @@ static void controller_check_later(struct controller *controller)
 static void controller_check_end(void *owner)
 {
     struct controller *controller = owner;
-    bool over = controller->stopping ? controller->open_requests == 0 && !controller_has_unsafe_job(controller)
-                                     : controller->open_requests == 0 && controller->run_count == 0;
+    unsigned left = controller->stopping ? controller_unsafe_jobs(controller) : controller->run_count;
+    bool late = controller->stopping && loop_now_ms(controller->loop) - controller->stopping_since_ms > STOP_WAIT_MS;
 
-    if (over)
+    if (late && (left > 0 || controller->open_requests > 0))
+        log_event(LOG_ERROR, "stopped_too_early", "open_requests=%u jobs_at_risk=%u", controller->open_requests, left);
+    if (late || (left == 0 && controller->open_requests == 0))
         controller_end_due(controller);
     else
         controller_check_later(controller);
@@ -53,19 +63,21 @@ static void controller_check_end(void *owner)
 static void controller_signalled(void *owner, int number)
 {
     struct controller *controller = owner;
-    bool again = controller->stopping || (controller->draining && number == SIGQUIT);
-
     log_event(LOG_INFO, "signal", "number=%d jobs=%u open_requests=%u", number, controller->run_count,
               controller->open_requests);
     timer_stop(&controller->poll_timer);
-    if (again && number != SIGQUIT) {
+    if (controller->stopping) {
+        controller->end = number == SIGINT ? CONTROLLER_FORCED_INT : CONTROLLER_FORCED_TERM;
         controller_end_due(controller);
         return;
     }
-    if (number == SIGQUIT)
+    if (number == SIGQUIT && !controller->draining) {
         controller->draining = true;
-    else
+    } else {
         controller->stopping = true;
+        controller->stopping_since_ms = loop_now_ms(controller->loop);
+        controller_give_up_retries(controller);
+    }
     controller_check_later(controller);
 }
 
@@ -81,6 +93,13 @@ struct controller *controller_new(const struct controller_options *options, stru
     controller->http = http_new(controller->loop, "dataops-runner/" DATAOPS_VERSION);
     controller->ws = ws_new(controller->loop);
     controller->intakes = mem_new_array(count + 1, sizeof(*controller->intakes));
+    if (controller->ws == NULL) {
+        error_set(error, BLAME_SYSTEM, 0,
+                  "libwebsockets cannot work on libuv's loop: install its plug-in (Debian and Ubuntu: "
+                  "libwebsockets-evlib-uv)");
+        controller_free(controller);
+        return NULL;
+    }
     for (size_t i = 0; i < count; i++) {
         controller->intake_count = i + 1;
         if (intake_init(&controller->intakes[i], controller, &options->config->runners[i], error) < 0) {
@@ -123,7 +142,7 @@ enum controller_end controller_run(struct controller *controller)
     log_event(LOG_INFO, "controller_stopped",
               "jobs_handed_over=%u received=%" PRIu64 " succeeded=%" PRIu64 " failed=%" PRIu64, controller->run_count,
               controller->jobs_received, controller->jobs_succeeded, controller->jobs_failed);
-    return CONTROLLER_DONE;
+    return controller->end;
 }
 
 void controller_free(struct controller *controller)
@@ -140,6 +159,8 @@ void controller_free(struct controller *controller)
     for (size_t i = 0; i < controller->intake_count; i++)
         intake_clear(&controller->intakes[i]);
     state_free(controller->state);
+    LIST_EACH(node, &controller->clusters)
+    cluster_stop(list_of(node, struct cluster, node));
     LIST_EACH_SAFE(node, &controller->clusters)
     cluster_free(list_of(node, struct cluster, node));
     listen_stop(controller->listen);

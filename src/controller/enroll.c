@@ -26,6 +26,21 @@ static struct intake *enroll_without_token(struct controller *controller)
     return NULL;
 }
 
+static void enroll_unregistered(void *owner, const struct dataops_answer *answer)
+{
+    const struct intake *intake = owner;
+
+    if (answer->error.blame != BLAME_NONE)
+        log_event(LOG_WARN, "not_unregistered", "url=%s error=\"%s\"", intake->runner->url, answer->error.text);
+}
+
+static void enroll_store_again(void *owner)
+{
+    const struct intake *intake = owner;
+
+    state_store_again(intake->controller->state);
+}
+
 /* The state Secret decides which registration holds; when another controller was first, ours is taken back. */
 static void enroll_stored(void *owner, const char *token, bool ours, const struct error *error)
 {
@@ -33,12 +48,13 @@ static void enroll_stored(void *owner, const char *token, bool ours, const struc
     struct controller *controller = intake->controller;
 
     if (token == NULL) {
+        /* The runner exists at DataOps: only the store is tried again, or every try would make another one. */
         log_event(LOG_ERROR, "registration_not_stored", "error=\"%s\"", error->text);
-        enroll_later(controller);
+        loop_after(controller->loop, &controller->enroll_timer, ENROLL_AGAIN_MS, enroll_store_again, intake);
         return;
     }
     if (!ours)
-        dataops_unregister(intake->dataops, NULL, NULL);
+        dataops_unregister(intake->dataops, enroll_unregistered, intake);
     intake_set_token(intake, token);
     log_event(LOG_INFO, "registered", "runner=%s ours=%s", intake->short_token, ours ? "true" : "false");
     enroll_next(controller);
@@ -131,7 +147,9 @@ static void enroll_state_ready(void *owner, const struct error *error)
     log_event(LOG_WARN, "state_unreadable",
               "why=\"%s\" effect=\"a restart of the controller cannot go on with running jobs\"", error->text);
     /* Without a token nothing can begin; with one, jobs can run, only a restart will not find them again. */
-    if (enroll_without_token(controller) == NULL && (error->blame == BLAME_DENIED || controller->enroll_tries++ >= 2))
+    /* An API server that does not answer at all runs no jobs either: it is waited for. */
+    controller->enroll_tries += error->code != 0;
+    if (enroll_without_token(controller) == NULL && (error->blame == BLAME_DENIED || controller->enroll_tries > 2))
         controller_begin(controller);
     else
         loop_after(controller->loop, &controller->enroll_timer, ENROLL_AGAIN_MS, enroll_state_due, controller);

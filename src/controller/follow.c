@@ -3,6 +3,7 @@
 #include "base/backoff.h"
 #include "base/log.h"
 #include "io/loop.h"
+#include "job/result.h"
 #include "kube/log.h"
 #include "pod/name.h"
 
@@ -16,6 +17,8 @@
 #define REPAIRS_BEFORE_START 2 /* after this many broken reads in a row, read from byte 0 */
 #define REPAIRS_BEFORE_HOLE  5 /* after this many, what is missing is missing */
 #define LAST_READS_MOST      3 /* plain reads after the container ended */
+#define LAST_READS_AGAIN_MS  300
+#define DEAF_MOST_MS         60000 /* how long a kubelet may not answer after the container ended */
 
 struct follow {
     struct loop *loop;
@@ -30,6 +33,9 @@ struct follow {
     int64_t last_mark_s; /* wall time of the last proven byte or mark */
     bool from_start;     /* the next read starts at byte 0 */
     bool container_over, paused, over, read_any;
+    bool was_read, streaming, told_refused;
+    uint64_t read_from;     /* follow_position when this read began: behind it is progress */
+    uint64_t deaf_since_ms; /* since when reads fail after the container ended; 0 they do not */
     unsigned broken, last_reads, repairs;
 };
 
@@ -69,13 +75,24 @@ static void follow_silence_due(void *owner)
     follow_open_later(follow, 0);
 }
 
+/* A mark that proves what was read before shows that the stream lives; only one that proves more ends a row of repairs.
+ */
 static void follow_heard(struct follow *follow)
 {
     follow->last_mark_s = loop_wall_us(follow->loop) / 1000000;
-    follow->broken = 0;
+    if (follow_position(follow) > follow->read_from)
+        follow->broken = 0;
     backoff_reset(&follow->backoff);
     if (!follow->container_over)
         loop_after(follow->loop, &follow->silence_timer, FOLLOW_SILENCE_MS, follow_silence_due, follow);
+}
+
+/* Repairs have a pace of their own: the marks before a damaged place must not speed them up. */
+static uint64_t follow_repair_ms(struct follow *follow)
+{
+    struct backoff pace = { .first_ms = 100, .most_ms = 5000, .tries = follow->broken };
+
+    return backoff_next_ms(&pace, loop_random(follow->loop));
 }
 
 /* What arrived disagrees with its mark: nothing of it went upstream; read again, closer to the beginning each time. */
@@ -84,11 +101,30 @@ static void follow_broken(struct follow *follow)
     follow->broken++;
     follow->repairs++;
     log_event(LOG_DEBUG, "log_repair", "pod=%s try=%u", follow->pod, follow->broken);
-    if (follow->broken > REPAIRS_BEFORE_START)
+    /* without any progress the read began behind what is missing */
+    if (follow->broken > REPAIRS_BEFORE_START || follow_position(follow) == follow->read_from)
         follow->from_start = true;
     if (follow->broken > REPAIRS_BEFORE_HOLE)
         record_reader_accept_hole(&follow->reader);
-    follow_open_later(follow, follow->broken == 1 ? 0 : backoff_next_ms(&follow->backoff, loop_random(follow->loop)));
+    follow_open_later(follow, follow->broken == 1 ? 0 : follow_repair_ms(follow));
+}
+
+/* The end record says how much there is: with less, the last lines were lost on the way. */
+static bool follow_is_whole(const struct follow *follow)
+{
+    struct error ignored = ERROR_NONE;
+    struct result result;
+
+    if (result_parse(strbuf_text(&follow->reader.end), follow->reader.end.length, &result, &ignored) < 0)
+        return true;
+    return follow->reader.known_at == result.bytes && (result.bytes == 0 || follow->reader.known_crc == result.crc);
+}
+
+/* What is proven goes first: an end is told behind it, and a hole can only be passed when nothing is held. */
+static void follow_give(struct follow *follow)
+{
+    if (follow->reader.committed.length > 0)
+        follow->events->bytes(follow->owner);
 }
 
 static void follow_data(void *owner, const char *bytes, size_t length)
@@ -104,26 +140,21 @@ static void follow_data(void *owner, const char *bytes, size_t length)
         at += used;
         if (news == RECORD_NOTHING)
             break;
-        if (news == RECORD_BROKEN) {
-            /* What was proven before goes first: a hole can only be passed when nothing is held. */
-            if (follow->reader.committed.length > 0)
-                follow->events->bytes(follow->owner);
-            follow_broken(follow);
-            return;
-        }
-        if (news == RECORD_ENDED) {
+        if (news == RECORD_COMMITTED)
+            continue;
+        follow_give(follow);
+        if (news == RECORD_ENDED && (follow->broken > REPAIRS_BEFORE_HOLE || follow_is_whole(follow)))
             follow_finish(follow);
-            return;
-        }
+        else
+            follow_broken(follow);
+        return;
     }
     if (follow->reader.marks != marks)
         follow_heard(follow);
-    if (follow->reader.committed.length > 0) {
-        follow->events->bytes(follow->owner);
-        if (!follow->over && follow->reader.committed.length > FOLLOW_HELD_MOST) {
-            follow->paused = true;
-            follow_open_later(follow, 0);
-        }
+    follow_give(follow);
+    if (!follow->over && follow->reader.committed.length > FOLLOW_HELD_MOST) {
+        follow->paused = true;
+        follow_open_later(follow, 0);
     }
 }
 
@@ -139,7 +170,20 @@ static void follow_read_last(struct follow *follow)
         follow->from_start = true;
     if (follow->last_reads == LAST_READS_MOST)
         record_reader_accept_hole(&follow->reader);
-    follow_open_later(follow, follow->last_reads == 1 ? 0 : 300);
+    follow_open_later(follow, follow->last_reads == 1 ? 0 : LAST_READS_AGAIN_MS);
+}
+
+/* The container ended, and its log cannot be had now: the node may be gone, or only busy. */
+static void follow_deaf(struct follow *follow)
+{
+    uint64_t now_ms = loop_now_ms(follow->loop);
+
+    if (follow->deaf_since_ms == 0)
+        follow->deaf_since_ms = now_ms;
+    if (now_ms - follow->deaf_since_ms > DEAF_MOST_MS)
+        follow_finish(follow);
+    else
+        follow_open_later(follow, backoff_next_ms(&follow->backoff, loop_random(follow->loop)));
 }
 
 static void follow_ended(void *owner, enum kube_log_end end, const struct error *error)
@@ -150,11 +194,19 @@ static void follow_ended(void *owner, enum kube_log_end end, const struct error 
     timer_stop(&follow->silence_timer);
     if (follow->over)
         return;
-    if (end != LOG_CLOSED && error->blame != BLAME_NONE)
+    if (end == LOG_REFUSED && !follow->told_refused)
+        log_event(LOG_WARN, "log_refused", "pod=%s error=\"%s\"", follow->pod, error->text);
+    else if (end != LOG_CLOSED && error->blame != BLAME_NONE)
         log_event(LOG_DEBUG, "log_closed", "pod=%s error=\"%s\"", follow->pod, error->text);
+    follow->told_refused = follow->told_refused || end == LOG_REFUSED;
     if (end == LOG_GONE) {
         follow_finish(follow);
+    } else if (follow->container_over && end == LOG_UNREACHABLE) {
+        follow_deaf(follow);
     } else if (follow->container_over) {
+        /* "waiting to start" is as good an answer: the kubelet knows of no courier that wrote */
+        follow->was_read = follow->was_read || end == LOG_NOT_YET || (end == LOG_CLOSED && !follow->streaming);
+        follow->deaf_since_ms = 0;
         follow_read_last(follow);
     } else {
         follow_open_later(follow, backoff_next_ms(&follow->backoff, loop_random(follow->loop)));
@@ -180,6 +232,8 @@ static void follow_start_read(struct follow *follow)
         record_reader_restart(&follow->reader, request.since_unix_s == 0);
     follow->read_any = true;
     follow->from_start = false;
+    follow->streaming = request.follow;
+    follow->read_from = follow_position(follow);
     follow->log = kube_log_start(follow->kube, &request, &log_events, follow);
     if (!follow->container_over)
         loop_after(follow->loop, &follow->silence_timer, FOLLOW_SILENCE_MS, follow_silence_due, follow);
@@ -240,6 +294,7 @@ void follow_rewind(struct follow *follow, uint64_t offset)
     follow->from_start = true;
     follow->over = follow->paused = false;
     follow->last_reads = follow->broken = 0;
+    follow->deaf_since_ms = 0;
     follow_open_later(follow, 0);
 }
 
@@ -269,9 +324,9 @@ uint64_t follow_position(const struct follow *follow)
     return record_committed_at(&follow->reader) + follow->reader.committed.length;
 }
 
-uint64_t follow_hole_bytes(const struct follow *follow)
+bool follow_was_read(const struct follow *follow)
 {
-    return follow->reader.hole_bytes;
+    return follow->was_read;
 }
 
 unsigned follow_repairs(const struct follow *follow)

@@ -6,6 +6,8 @@
 #include "base/error.h"
 #include "text/record.h"
 
+#include <stdbool.h>
+
 struct follow;
 struct kube;
 struct loop;
@@ -34,7 +36,8 @@ void follow_take(struct follow *follow, size_t count);
 const char *follow_end(const struct follow *follow, size_t *length);
 /* Offset behind the last proven byte. */
 uint64_t follow_position(const struct follow *follow);
-uint64_t follow_hole_bytes(const struct follow *follow);
+/* A plain read came to the end of what the log holds: what is not in it never was. */
+bool follow_was_read(const struct follow *follow);
 unsigned follow_repairs(const struct follow *follow);
 void follow_free(struct follow *follow);
 

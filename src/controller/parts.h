@@ -20,6 +20,10 @@
 #define RUN_PULL_PATIENCE_MS   30000 /* a registry that hiccups: the kubelet tries again after 10 and 20 s */
 #define RUN_STATUS_GRACE_MS    5000  /* how long a missing end record waits for the pod's status */
 #define RUN_DELETE_GRACE_S     2
+#define RUN_FINAL_TRIES        40 /* for the final state, a minute between them in the end: DataOps may be down */
+#define RUN_ASK_AGAIN_MS       5000 /* a request that Kubernetes did not answer */
+#define RUN_OUTSIDE_PATIENCE_S 60   /* beyond its grace, for a pod that somebody deleted and that does not end */
+#define RUN_LIMIT_SPARE_S      600  /* beyond the job's own limit: nothing in the pod keeps it any more */
 
 struct run;
 struct follow;
@@ -32,7 +36,8 @@ struct cluster {
     bool owns_kube;
     char *ns;
     struct kube_watch *watch;
-    struct strmap runs; /* pod name -> struct run, borrowed */
+    struct strmap runs;  /* pod name -> struct run, borrowed */
+    struct strmap found; /* uid -> pod object, until the first list is complete */
     bool listed, in_trouble;
 };
 
@@ -68,7 +73,9 @@ struct controller {
     struct dataops_call *enroll_call;
     struct timer *enroll_timer;
     unsigned enroll_tries;
-    bool draining, stopping, ended;
+    bool draining, stopping;
+    enum controller_end end;
+    uint64_t stopping_since_ms;
     uint64_t jobs_received, jobs_succeeded, jobs_failed;
 };
 
@@ -91,8 +98,11 @@ struct run {
     unsigned attempt;
     struct backoff attempts;
     char *pod, *uid, *plan_key;
-    struct pod_status status;
+    bool pod_maybe, pod_was_maybe; /* a create went out, and whether it happened is not known; the one before it too */
+    char early_gone[64];           /* uid of a pod of this name that went before the create was answered */
+    struct pod_status status;      /* while uid is NULL: of whatever pod has the name */
     struct strbuf notes; /* the controller's lines before courier's first byte */
+    size_t notes_sent, notes_safe; /* so much of them is on its way to the pod; an adopter will find so much */
     uint64_t log_next;   /* log offset behind the last byte that the trace took */
     bool spoke, log_over, reporting, pod_deleted, has_result, adopted;
     struct result result;
@@ -108,9 +118,12 @@ struct run {
     uint64_t holes_bytes, holes_text; /* log bytes skipped so far, and bytes of the lines put in their place */
     struct kube_call *create_call, *store_call, *delete_call, *order_call, *notes_call;
     struct timer *retry_timer, *start_timer, *wait_timer, *pull_timer, *status_timer, *gone_timer;
+    struct timer *delete_timer, *order_timer, *store_timer, *outside_timer, *limit_timer, *free_timer;
+    uint64_t retry_wait_ms;    /* set: the next attempt waits so long, and does not count */
+    uint64_t unanswered_at_ms; /* since when Kubernetes fails to answer; 0 it does */
+    bool retry_due, delete_asked;
     char waited_for[512]; /* the last waiting line printed */
     uint64_t received_ms, stored_ms, spoke_ms;
-    bool free_asked;
 };
 
 /* intake.c */
@@ -127,6 +140,8 @@ void intake_has_room(struct controller *controller);
 /* cluster.c */
 struct cluster *cluster_for(struct controller *controller, const struct config_runner *runner, struct error *error);
 void cluster_start(struct cluster *cluster);
+void cluster_stop(struct cluster *cluster);
+/* After all clusters were stopped: two may share one client. */
 void cluster_free(struct cluster *cluster);
 
 /* enroll.c: reads or makes the state Secret, registers where needed, then controller_begin */
@@ -139,8 +154,10 @@ void controller_begin(struct controller *controller);
 /* What a later controller needs to go on with this run's pod, sealed for it. Gives a text, or NULL when nothing can be
  * sealed. */
 char *adopt_seal(struct run *run);
-/* Goes on with a pod of this release that no run here knows; NULL when it cannot be (logged). */
-struct run *adopt_pod(struct cluster *cluster, const struct cJSON *pod, const struct pod_status *status);
+/* Appends the notes that a pod carries. */
+void adopt_read_notes(const struct cJSON *meta, struct strbuf *notes);
+/* Goes on with all pods that the first list found; of several attempts at one job only with the last. */
+void adopt_found(struct cluster *cluster);
 
 /* run.c */
 /* A run without anything but its job's id and token. */
@@ -154,6 +171,10 @@ void run_handle(struct run *run, enum job_event event);
 void run_fail(struct run *run, enum job_event event, enum reason reason, const char *text);
 void run_pod_changed(struct run *run, const struct pod_status *status);
 void run_pod_gone(struct run *run);
+/* From now on the job is given up when its limit has passed: limit_s counts from age_s ago. */
+void run_start_limit(struct run *run, int64_t limit_s, int64_t age_s);
+/* What exists only here: gone when this process ends. */
+bool run_is_unsafe(const struct run *run);
 /* The first proven byte came. */
 void run_spoke(struct run *run);
 void run_free(struct run *run);
@@ -161,9 +182,19 @@ void run_free(struct run *run);
 /* run_pod.c */
 void run_create_pod(struct run *run);
 void run_store_plan(struct run *run);
+/* The plan is stored for sure: the job is safe. */
+void run_plan_is_stored(struct run *run);
+/* Asks whether there is a pod of this run. */
+void run_look_for_pod(struct run *run);
+
+/* run_end.c */
 void run_delete_pod(struct run *run);
 void run_order_cancel(struct run *run);
+
+/* run_start.c */
 void run_retry(struct run *run, bool same_attempt);
+/* The wait between two attempts and the delete of the last one are both over. */
+void run_retry_ready(struct run *run);
 void run_await_start(struct run *run);
 /* Courier speaks: the controller prints nothing of its own any more, but build may still not have started. */
 void run_stop_notes(struct run *run);
@@ -177,6 +208,8 @@ void run_follow_log(struct run *run);
 void run_pump(struct run *run);
 /* Adds a line of the controller's own before courier's first byte (stored in the pod first when there is one). */
 void run_note(struct run *run, const char *text);
+/* The pod was created with the notes so far. */
+void run_notes_in_pod(struct run *run);
 void run_report_result(struct run *run);
 void run_report_ruling(struct run *run);
 void run_report_cause(struct run *run);

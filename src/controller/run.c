@@ -11,9 +11,24 @@
 #include <stdio.h>
 #include <string.h>
 
-static void run_free_later(void *owner)
+static void run_free_due(void *owner)
 {
     run_free(owner);
+}
+
+/* What belongs to the attempt alone; answers to it would be taken for the next one's. */
+static void run_leave_attempt(struct run *run)
+{
+    kube_cancel(run->store_call);
+    kube_cancel(run->notes_call);
+    kube_cancel(run->order_call);
+    run->store_call = run->notes_call = run->order_call = NULL;
+    run->notes_sent = run->notes_safe;
+    timer_stop(&run->status_timer);
+    timer_stop(&run->outside_timer);
+    timer_stop(&run->order_timer);
+    follow_free(run->follow);
+    run->follow = NULL;
 }
 
 /* The only place where a job's state changes. */
@@ -39,11 +54,15 @@ void run_handle(struct run *run, enum job_event event)
     if (run->state != step.next)
         log_event(LOG_DEBUG, "job_state", "job=%" PRIu64 " from=%s event=%s to=%s", run->job_id,
                   job_state_name(run->state), job_event_name(event), job_state_name(step.next));
-    run->state = step.next;
+    if (run->state == JOB_RETRYING && step.next != JOB_RETRYING)
+        timer_stop(&run->retry_timer);
     if (step.next == JOB_ENDING || step.next == JOB_RETRYING)
         run_stop_waiting(run);
     else if (step.next == JOB_RUNNING)
         run_stop_notes(run);
+    if (step.next == JOB_RETRYING && run->state != JOB_RETRYING)
+        run_leave_attempt(run);
+    run->state = step.next;
     for (size_t i = 0; i < COUNT_OF(doers); i++)
         if (step.actions & doers[i].action)
             doers[i].does(run);
@@ -51,14 +70,16 @@ void run_handle(struct run *run, enum job_event event)
         run_retry(run, (step.actions & ACT_RETRY_SAME) != 0);
     if (step.actions & ACT_ABANDON)
         trace_abandon(run->trace);
-    if ((step.actions & ACT_FORGET) && !run->free_asked) {
-        run->free_asked = true;
-        loop_later(run->controller->loop, run_free_later, run);
-    }
+    if (step.actions & ACT_FORGET)
+        loop_after(run->controller->loop, &run->free_timer, 0, run_free_due, run);
 }
 
 void run_fail(struct run *run, enum job_event event, enum reason reason, const char *text)
 {
+    if (run->state >= JOB_ENDING) {
+        run_handle(run, event); /* what is reported is fixed */
+        return;
+    }
     run->cause = reason;
     run->cause_is_system = reason != REASON_SCRIPT && reason != REASON_TIMEOUT;
     snprintf(run->cause_text, sizeof(run->cause_text), "%s", text);
@@ -82,6 +103,43 @@ static void run_trace_wants(void *owner)
     run_pump(run);
 }
 
+static void run_limit_due(void *owner)
+{
+    struct run *run = owner;
+    OWNED_TEXT char *text =
+        mem_format("the job passed its time limit%s", run->pod != NULL ? ", and nothing is heard of its pod" : "");
+
+    run_fail(run, JOB_CANNOT_START, REASON_TIMEOUT, text);
+}
+
+void run_start_limit(struct run *run, int64_t limit_s, int64_t age_s)
+{
+    int64_t left_s = limit_s + run->intake->runner->kubernetes.poll_timeout_s + RUN_LIMIT_SPARE_S - age_s;
+
+    loop_after(run->controller->loop, &run->limit_timer, left_s > 0 ? (uint64_t)left_s * 1000 : 0, run_limit_due, run);
+}
+
+bool run_is_unsafe(const struct run *run)
+{
+    switch (run->state) {
+    case JOB_ACCEPTING:
+    case JOB_CREATING:
+    case JOB_STORING:
+    case JOB_RETRYING:
+        return true;
+    case JOB_ENDING: /* without a pod nobody else can report it */
+        return run->uid == NULL || run->pod_deleted || run->delete_asked || run->status.deleting;
+    case JOB_CLEANING:
+        return run->delete_call != NULL || run->delete_timer != NULL || run->create_call != NULL;
+    case JOB_STARTING:
+    case JOB_RUNNING:
+    case JOB_DONE:
+    case JOB_STATES:
+        break;
+    }
+    return false;
+}
+
 static void run_reported(void *owner, const struct error *error)
 {
     struct run *run = owner;
@@ -89,6 +147,7 @@ static void run_reported(void *owner, const struct error *error)
     double seconds = (double)(loop_now_ms(controller->loop) - run->received_ms) / 1000;
     bool good = run->has_result && run->result.outcome == OUTCOME_SUCCESS;
 
+    timer_stop(&run->limit_timer);
     if (error->blame != BLAME_NONE)
         log_event(LOG_ERROR, "job_report_failed", "job=%" PRIu64 " error=\"%s\"", run->job_id, error->text);
     controller->jobs_succeeded += good;
@@ -146,6 +205,7 @@ void run_open_trace(struct run *run, bool debug_trace)
         .failure_reasons = run->reasons,
         .failure_reason_count = run->reason_count,
         .debug_trace = debug_trace,
+        .final_tries = RUN_FINAL_TRIES,
         .resumed = run->adopted,
     };
 
@@ -161,23 +221,6 @@ struct run *run_new_failed(struct intake *intake, uint64_t job_id, const char *j
     run_open_trace(run, false);
     run_fail(run, JOB_CANNOT_START, REASON_SYSTEM, error->text);
     return run;
-}
-
-/* feature_flags as "FF_X=true"; gives a NULL-ended list. */
-static char **run_flags(const struct config_runner *runner)
-{
-    char **flags = mem_new_array(runner->feature_flags.count + 1, sizeof(*flags));
-
-    for (size_t i = 0; i < runner->feature_flags.count; i++)
-        flags[i] = mem_format("%s=%s", runner->feature_flags.items[i].key, runner->feature_flags.items[i].value);
-    return flags;
-}
-
-static void run_free_flags(char **flags)
-{
-    for (size_t i = 0; flags[i] != NULL; i++)
-        mem_free(flags[i]);
-    mem_free(flags);
 }
 
 /* The variables of the job with what this runner adds; the project folder is found on the way. */
@@ -204,10 +247,10 @@ static int run_merge_variables(struct run *run, struct error *error)
     tmp_dir = mem_format("%s.tmp", project_dir);
     input.project_dir = project_dir;
     input.tmp_dir = tmp_dir;
-    char **flags = run_flags(runner);
+    char **flags = config_runner_flags(runner);
     input.runner_flags = (const char *const *)flags;
     variables_merge(&input, &run->variables);
-    run_free_flags(flags);
+    config_free_flags(flags);
     if (variables_check(&run->variables, error) < 0)
         return -1;
     run->image = pod_image(run->job, &run->variables, runner, error);
@@ -257,6 +300,7 @@ struct run *run_new(struct intake *intake, const char *payload, size_t length)
     } else if (run_merge_variables(run, &error) < 0) {
         run_fail(run, JOB_CANNOT_START, REASON_CONFIGURATION, error.text);
     } else {
+        run_start_limit(run, job->timeout_s, 0);
         trace_accept(run->trace, run_accept_answered);
     }
     return run;
@@ -275,10 +319,19 @@ static void run_read_termination(struct run *run)
 {
     struct error error = ERROR_NONE;
 
-    if (!run->has_result && run->status.courier.termination[0] != '\0' &&
+    if (!run->has_result && !run->tail_made && run->status.courier.termination[0] != '\0' &&
         result_parse(run->status.courier.termination, strlen(run->status.courier.termination), &run->result, &error) ==
             0)
         run->has_result = true;
+}
+
+/* build ended, and it may have run the script before: only courier's log tells that it did not. */
+static bool run_must_ask_log(const struct run *run)
+{
+    const struct container_status *courier = &run->status.courier, *build = &run->status.build;
+
+    return build->state == CONTAINER_TERMINATED && build->exit_code != POD_START_ERROR &&
+           (courier->state == CONTAINER_RUNNING || courier->state == CONTAINER_TERMINATED);
 }
 
 static void run_check_start(struct run *run)
@@ -287,31 +340,76 @@ static void run_check_start(struct run *run)
     char why[512];
 
     if (pod_never_began(&run->status, run->spoke, why)) {
-        snprintf(run->cause_text, sizeof(run->cause_text), "%s", why);
-        run_handle(run, JOB_NEVER_BEGAN);
+        if (!run_must_ask_log(run)) {
+            snprintf(run->cause_text, sizeof(run->cause_text), "%s", why);
+            run_handle(run, JOB_NEVER_BEGAN);
+        } else if (run->state == JOB_STARTING) {
+            run_handle(run, JOB_POD_RUNS);
+            follow_container_over(run->follow);
+        }
     } else if (!run->spoke && pod_cannot_start(&run->status, &reason, why)) {
         run_fail(run, JOB_CANNOT_START, reason, why);
     }
 }
 
+/* Nothing more will come from the pod. */
+static void run_pod_over(struct run *run)
+{
+    if (run->follow != NULL)
+        follow_container_over(run->follow);
+    else
+        run_status_due(run);
+}
+
+static void run_outside_due(void *owner)
+{
+    struct run *run = owner;
+
+    log_event(LOG_WARN, "pod_does_not_end", "job=%" PRIu64 " pod=%s", run->job_id, run->pod);
+    if (run->state == JOB_STARTING || run->state == JOB_RUNNING)
+        run_pod_over(run);
+}
+
+/* Somebody else deleted it: courier gets its grace; a node that is gone never says more. */
+static void run_watch_deletion(struct run *run)
+{
+    int64_t grace_s = run->intake->runner->kubernetes.grace_s + RUN_OUTSIDE_PATIENCE_S;
+
+    if (run->status.deleting && run->outside_timer == NULL)
+        loop_after(run->controller->loop, &run->outside_timer, (uint64_t)grace_s * 1000, run_outside_due, run);
+}
+
+static bool courier_began(const struct pod_status *status)
+{
+    return status->courier.state == CONTAINER_RUNNING || status->courier.state == CONTAINER_TERMINATED;
+}
+
 void run_pod_changed(struct run *run, const struct pod_status *status)
 {
-    if (run->uid == NULL || strcmp(run->uid, status->uid) != 0)
+    if (run->uid != NULL && strcmp(run->uid, status->uid) != 0)
         return;
-    run->status = *status;
+    if (&run->status != status)
+        run->status = *status;
+    if (run->uid == NULL)
+        return; /* looked at once the create was answered */
+    /* courier's container needs the Secret to be created at all */
+    if (run->state == JOB_STORING && courier_began(status)) {
+        run_plan_is_stored(run);
+        return;
+    }
     if (run->state == JOB_STORING || run->state == JOB_STARTING || run->state == JOB_RUNNING)
         run_check_start(run);
-    if (run->state == JOB_STARTING || run->state == JOB_RUNNING)
-        run_watch_build(run);
-    if (run->state != JOB_STARTING && run->state != JOB_RUNNING && run->state != JOB_ENDING)
+    if (run->state != JOB_STARTING && run->state != JOB_RUNNING)
         return;
-    if (status->courier.state == CONTAINER_RUNNING || status->courier.state == CONTAINER_TERMINATED)
+    run_watch_build(run);
+    run_watch_deletion(run);
+    if (courier_began(status))
         run_handle(run, JOB_POD_RUNS);
     if (status->courier.state == CONTAINER_TERMINATED || pod_is_over(status)) {
         run_read_termination(run);
         if (run->follow != NULL)
             follow_container_over(run->follow);
-        else if (run->state != JOB_ENDING)
+        else if (run->status_timer == NULL)
             loop_after(run->controller->loop, &run->status_timer, RUN_STATUS_GRACE_MS, run_status_due, run);
     }
 }
@@ -321,14 +419,10 @@ void run_pod_gone(struct run *run)
     log_event(LOG_DEBUG, "pod_gone", "job=%" PRIu64 " pod=%s state=%s", run->job_id, run->pod,
               job_state_name(run->state));
     run->pod_deleted = true;
-    if (run->state == JOB_CLEANING || run->state == JOB_RETRYING) {
+    if (run->state == JOB_CLEANING || run->state == JOB_RETRYING)
         run_handle(run, JOB_POD_DELETED);
-    } else if (run->state == JOB_STORING || run->state == JOB_STARTING || run->state == JOB_RUNNING) {
-        if (run->follow != NULL)
-            follow_container_over(run->follow);
-        else
-            run_status_due(run);
-    }
+    else if (run->state == JOB_STORING || run->state == JOB_STARTING || run->state == JOB_RUNNING)
+        run_pod_over(run);
 }
 
 static void run_clear_job(struct run *run)
@@ -359,6 +453,11 @@ void run_free(struct run *run)
     timer_stop(&run->retry_timer);
     timer_stop(&run->status_timer);
     timer_stop(&run->gone_timer);
+    timer_stop(&run->delete_timer);
+    timer_stop(&run->order_timer);
+    timer_stop(&run->outside_timer);
+    timer_stop(&run->limit_timer);
+    timer_stop(&run->free_timer);
     run_stop_waiting(run);
     follow_free(run->follow);
     trace_free(run->trace);

@@ -33,16 +33,30 @@ void run_follow_log(struct run *run)
         follow_open(run->follow);
 }
 
-static void run_log_ended(struct run *run)
+/* Nothing of the job ran, and DataOps has no byte of this attempt: not the job's end. */
+static bool run_log_proves_no_start(struct run *run)
 {
-    if (run->has_result && run->result.outcome == OUTCOME_NEVER_BEGAN && !run->spoke && run->state == JOB_STARTING) {
-        /* Nothing of the job ran, and DataOps has no byte of this attempt: not the job's end. */
+    char why[256];
+
+    if (run->spoke || run->state != JOB_STARTING)
+        return false;
+    if (run->has_result && run->result.outcome == OUTCOME_NEVER_BEGAN) {
         run->has_result = false;
         snprintf(run->cause_text, sizeof(run->cause_text), "%s", run->result.message);
-        run_handle(run, JOB_NEVER_BEGAN);
-    } else {
-        run_handle(run, run->has_result ? JOB_RESULT : JOB_POD_OVER);
+        return true;
     }
+    if (run->has_result || !follow_was_read(run->follow) || !pod_never_began(&run->status, false, why))
+        return false;
+    snprintf(run->cause_text, sizeof(run->cause_text), "%s", why);
+    return true;
+}
+
+static void run_log_ended(struct run *run)
+{
+    if (run_log_proves_no_start(run))
+        run_handle(run, JOB_NEVER_BEGAN);
+    else
+        run_handle(run, run->has_result ? JOB_RESULT : JOB_POD_OVER);
 }
 
 static void run_log_status_due(void *owner)
@@ -58,13 +72,15 @@ static void run_log_over(void *owner)
     const char *end = follow_end(run->follow, &length);
 
     run->log_over = true;
+    if (run->tail_made) {
+        run_pump(run); /* the verdict is fixed; this was a second reading */
+        return;
+    }
     if (end != NULL && result_parse(end, length, &run->result, &error) == 0)
         run->has_result = true;
     else if (end != NULL)
         log_event(LOG_ERROR, "end_record_unreadable", "job=%" PRIu64 " error=\"%s\"", run->job_id, error.text);
     run_pump(run);
-    if (run->reporting)
-        return;
     if (run->has_result)
         run_log_ended(run);
     else
@@ -90,7 +106,7 @@ void run_log_rewind(struct run *run)
     log_event(LOG_DEBUG, "trace_rewind", "job=%" PRIu64 " offset=%" PRIu64, run->job_id, wanted);
     run->holes_bytes = run->holes_text = 0;
     strbuf_clear(&run->hole);
-    run->tail_placed = false;
+    run->tail_placed = run->reporting = false;
     run->log_next = 0;
     if (!run->pod_deleted) {
         run->log_over = false;
@@ -179,11 +195,39 @@ static void run_finish(struct run *run)
                  run->has_result ? run->result.exit_code : run->cause_exit_code);
 }
 
+/* Courier's bytes follow the notes that an adopter will find; others never were. */
+static bool run_settle_notes(struct run *run)
+{
+    if (run->notes_call != NULL && !run->tail_made)
+        return false;
+    if (!run->tail_made)
+        strbuf_cut(&run->notes, run->notes_safe);
+    return true;
+}
+
+/* The pod is gone, and with it bytes that DataOps wants once more. */
+static bool run_put_last_hole(struct run *run)
+{
+    uint64_t end = run->follow != NULL ? follow_position(run->follow) : 0;
+
+    if (run->follow != NULL && run->spoke && !run->tail_placed && run->hole.length == 0 &&
+        run_log_wanted(run) < end)
+        run_make_hole(run, end - run_log_wanted(run));
+    return run_put_hole(run);
+}
+
 void run_pump(struct run *run)
 {
-    if (!run_put_text(run, &run->notes, 0) || (run->follow != NULL && !run_put_log(run)))
+    struct strbuf notes = run->notes;
+
+    notes.length = run->tail_made ? notes.length : run->notes_safe;
+    if (!run_put_text(run, &notes, 0))
+        return;
+    if (run->follow != NULL && run->spoke && (!run_settle_notes(run) || !run_put_log(run)))
         return;
     if (!run->tail_made || (run->follow != NULL && !run->log_over))
+        return;
+    if (!run_put_last_hole(run))
         return;
     if (!run->tail_placed) {
         run->tail_at = trace_wanted(run->trace);
@@ -198,26 +242,42 @@ static void run_noted(void *owner, const struct kube_answer *answer)
     struct run *run = owner;
 
     run->notes_call = NULL;
-    if (answer->kind == KUBE_OK && !run->spoke)
-        run_pump(run);
+    if (answer->kind == KUBE_OK)
+        run->notes_safe = run->notes_sent;
+    run_pump(run);
+}
+
+static void run_store_notes(struct run *run)
+{
+    OWNED_JSON struct cJSON *patch = json_object();
+    OWNED_JSON struct cJSON *list = json_array();
+
+    json_add_text(list, strbuf_text(&run->notes));
+    OWNED_TEXT char *notes = json_print(list);
+    json_set_text(json_set_object(json_set_object(patch, "metadata"), "annotations"), POD_ANNOTATION_NOTES, notes);
+    run->notes_sent = run->notes.length;
+    run->notes_call = kube_patch(run->cluster->kube, run->cluster->ns, "pods", run->pod, patch, run_noted, run);
 }
 
 void run_note(struct run *run, const char *text)
 {
-    bool pod_exists = run->uid != NULL && !run->pod_deleted && run->state == JOB_STARTING;
-
-    if (run->spoke || run->notes.length > 16 * KIB)
+    if (run->spoke || run->tail_made || run->notes.length > 16 * KIB)
         return;
     strbuf_format(&run->notes, SECTION_CLEAR "%s" SECTION_RESET "\n", text);
-    if (!pod_exists)
-        return; /* it is stored with the next pod, and goes out then */
-    OWNED_JSON struct cJSON *patch = json_object();
-    OWNED_JSON struct cJSON *list = json_array();
-    json_add_text(list, strbuf_text(&run->notes));
-    OWNED_TEXT char *notes = json_print(list);
-    json_set_text(json_set_object(json_set_object(patch, "metadata"), "annotations"), POD_ANNOTATION_NOTES, notes);
-    kube_cancel(run->notes_call);
-    run->notes_call = kube_patch(run->cluster->kube, run->cluster->ns, "pods", run->pod, patch, run_noted, run);
+    if (run->uid != NULL && !run->pod_deleted && run->state == JOB_STARTING) {
+        /* One at a time: of two patches under way nobody knows which was the last. */
+        if (run->notes_call == NULL)
+            run_store_notes(run);
+    } else if (run->pod == NULL || (run->attempt == 1 && run->uid == NULL && !run->pod_maybe)) {
+        run->notes_safe = run->notes.length; /* no pod yet: the first one will carry them */
+        run_pump(run);
+    }
+}
+
+void run_notes_in_pod(struct run *run)
+{
+    run->notes_safe = run->notes_sent;
+    run_pump(run);
 }
 
 /* The controller's last lines, fixed once: from here on the trace is notes, courier's bytes, tail. */

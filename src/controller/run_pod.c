@@ -1,4 +1,4 @@
-/* A run's pod: create it, store the plan, wait for its start, try again, give it orders, delete it. */
+/* A run's pod: create it, store the plan. */
 #include "parts.h"
 
 #include "base/log.h"
@@ -14,8 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define QUOTA_WAIT_MS     30000
-#define GONE_WAIT_MOST_MS 600000 /* a deleted pod that does not go away stops counting after this */
+#define QUOTA_WAIT_MS 30000
 
 static struct pod_input run_pod_input(struct run *run)
 {
@@ -34,31 +33,90 @@ static struct pod_input run_pod_input(struct run *run)
     };
 }
 
+/* Whether it happened cannot be told from this answer. */
+static bool run_may_have_happened(const struct kube_answer *answer)
+{
+    return answer->kind == KUBE_FAILED || (answer->kind == KUBE_REFUSED && answer->status >= 500);
+}
+
+/* Kubernetes does not answer, or not now: it may later. */
+static bool run_may_pass(struct run *run, const struct kube_answer *answer)
+{
+    uint64_t now_ms = loop_now_ms(run->controller->loop);
+
+    if (answer->kind != KUBE_BUSY && answer->kind != KUBE_UNAUTHORIZED && !run_may_have_happened(answer))
+        return false;
+    if (run->unanswered_at_ms == 0)
+        run->unanswered_at_ms = now_ms;
+    return now_ms - run->unanswered_at_ms < (uint64_t)run->intake->runner->kubernetes.poll_timeout_s * 1000;
+}
+
 /* What a refusal of the pod or its Secret means for the job. */
 static void run_refused(struct run *run, const struct kube_answer *answer, enum job_event delayed,
                         enum job_event refused)
 {
+    bool quota = answer->kind == KUBE_QUOTA;
+    bool ours = answer->kind == KUBE_REFUSED && answer->status < 500;
     char text[480];
     struct strbuf words = STRBUF_EMPTY;
 
     quote_for_people(answer->error.text, 400, &words);
     snprintf(text, sizeof(text), "%s", strbuf_text(&words));
     strbuf_clear(&words);
-    if (answer->kind == KUBE_QUOTA) {
-        OWNED_TEXT char *line = mem_format("Waiting for quota: %s", text);
-        run_note(run, line);
-        run_handle(run, delayed);
-    } else {
-        run_fail(run, refused, answer->kind == KUBE_REFUSED && answer->status < 500 ? REASON_CONFIGURATION : REASON_SYSTEM, text);
+    if (!quota && !run_may_pass(run, answer)) {
+        run_fail(run, refused, ours ? REASON_CONFIGURATION : REASON_SYSTEM, text);
+        return;
     }
+    snprintf(run->cause_text, sizeof(run->cause_text), "%s", text);
+    if (strcmp(text, run->waited_for) != 0) {
+        snprintf(run->waited_for, sizeof(run->waited_for), "%s", text);
+        OWNED_TEXT char *line = mem_format("Waiting for %s: %s", quota ? "quota" : "Kubernetes", text);
+        run_note(run, line);
+    }
+    run->retry_wait_ms = quota ? QUOTA_WAIT_MS : RUN_ASK_AGAIN_MS;
+    run_handle(run, delayed);
 }
 
+/* The watch may have been faster than the answer. */
 static void run_pod_exists(struct run *run, const char *uid)
 {
+    bool gone = strcmp(run->early_gone, uid) == 0;
+
     mem_free(run->uid);
     run->uid = mem_text(uid);
+    run->pod_maybe = false;
+    run->unanswered_at_ms = 0;
+    if (strcmp(run->status.uid, uid) != 0)
+        memset(&run->status, 0, sizeof(run->status));
     log_event(LOG_INFO, "pod_created", "job=%" PRIu64 " pod=%s attempt=%u", run->job_id, run->pod, run->attempt);
     run_handle(run, JOB_POD_CREATED);
+    run_notes_in_pod(run);
+    if (gone)
+        run_pod_gone(run);
+}
+
+/* The create was overtaken by a cancel: all that counts is whether a pod stays behind. */
+static void run_no_pod(struct run *run, bool sure)
+{
+    run->pod_maybe = !sure;
+    if (sure)
+        run_handle(run, JOB_POD_REFUSED);
+    else if (run->state == JOB_CLEANING)
+        run_delete_pod(run);
+}
+
+/* How much of the notes the pod carries: an earlier create may have made it. */
+static size_t run_notes_of(const struct run *run, const struct cJSON *meta)
+{
+    struct strbuf notes = STRBUF_EMPTY;
+    size_t length;
+
+    adopt_read_notes(meta, &notes);
+    length = notes.length;
+    if (length > run->notes.length || (length > 0 && memcmp(notes.bytes, run->notes.bytes, length) != 0))
+        length = 0;
+    strbuf_clear(&notes);
+    return length;
 }
 
 /* AlreadyExists: our own lost answer, an older pod of ours that is dying, or somebody else's. */
@@ -67,23 +125,33 @@ static void run_found_pod(void *owner, const struct kube_answer *answer)
     struct run *run = owner;
     struct cJSON *meta = answer->kind == KUBE_OK ? json_get(answer->object, "metadata") : NULL;
     const char *key = json_text(json_get(meta, "annotations"), POD_ANNOTATION_KEY, "");
+    bool dying = json_text(meta, "deletionTimestamp", NULL) != NULL;
 
     run->create_call = NULL;
-    if (meta == NULL && answer->kind != KUBE_MISSING) {
+    if (meta != NULL && !dying && strcmp(key, run->plan_key) == 0) {
+        run->notes_sent = run_notes_of(run, meta);
+        run_pod_exists(run, json_text(meta, "uid", ""));
+    } else if (run->state != JOB_CREATING) {
+        run_no_pod(run, meta != NULL || answer->kind == KUBE_MISSING);
+    } else if (meta == NULL && answer->kind != KUBE_MISSING) {
         run_refused(run, answer, JOB_POD_DELAYED, JOB_POD_REFUSED);
-    } else if (meta == NULL || json_text(meta, "deletionTimestamp", NULL) != NULL) {
+    } else if (meta == NULL || dying) {
         snprintf(run->cause_text, sizeof(run->cause_text), "pod %s of an earlier attempt is still being deleted",
                  run->pod);
         run_handle(run, JOB_NEVER_BEGAN);
-    } else if (strcmp(key, run->plan_key) == 0) {
-        run_pod_exists(run, json_text(meta, "uid", ""));
     } else {
         OWNED_TEXT char *text =
             mem_format("a pod named %s that is not of this job exists in namespace %s: two runners share the "
                        "namespace and a name; give this release a namespace of its own",
                        run->pod, run->cluster->ns);
+        run->pod_maybe = false;
         run_fail(run, JOB_POD_REFUSED, REASON_SYSTEM, text);
     }
+}
+
+void run_look_for_pod(struct run *run)
+{
+    run->create_call = kube_get(run->cluster->kube, run->cluster->ns, "pods", run->pod, run_found_pod, run);
 }
 
 static void run_created(void *owner, const struct kube_answer *answer)
@@ -91,12 +159,19 @@ static void run_created(void *owner, const struct kube_answer *answer)
     struct run *run = owner;
 
     run->create_call = NULL;
-    if (answer->kind == KUBE_OK)
+    if (answer->kind == KUBE_OK) {
         run_pod_exists(run, json_text_at(answer->object, "metadata.uid", ""));
-    else if (answer->kind == KUBE_EXISTS)
-        run->create_call = kube_get(run->cluster->kube, run->cluster->ns, "pods", run->pod, run_found_pod, run);
-    else
+        return;
+    }
+    if (answer->kind == KUBE_EXISTS) {
+        run_look_for_pod(run);
+        return;
+    }
+    run->pod_maybe = run_may_have_happened(answer) || run->pod_was_maybe;
+    if (run->state == JOB_CREATING)
         run_refused(run, answer, JOB_POD_DELAYED, JOB_POD_REFUSED);
+    else
+        run_no_pod(run, !run->pod_maybe);
 }
 
 /* A new attempt has a pod, a log and a status of its own. */
@@ -112,9 +187,9 @@ static void run_new_attempt(struct run *run)
     mem_free(run->uid);
     mem_free(run->plan_key);
     run->uid = NULL;
+    run->early_gone[0] = '\0';
     memset(&run->status, 0, sizeof(run->status));
-    timer_stop(&run->status_timer);
-    run->pod_deleted = run->log_over = run->has_result = false;
+    run->pod_deleted = run->log_over = run->has_result = run->delete_asked = false;
     run->log_next = 0;
     run->pod = pod_name(url, run->intake->short_token, run->job_id, run->attempt);
     run->plan_key = pod_key(url, run->intake->short_token, run->job_id);
@@ -128,6 +203,7 @@ void run_create_pod(struct run *run)
     struct pod_input input = run_pod_input(run);
     OWNED_TEXT char *notes = NULL, *sealed = NULL;
 
+    run->pod_was_maybe = run->pod_maybe;
     run_new_attempt(run);
     sealed = adopt_seal(run);
     input.sealed = sealed;
@@ -141,8 +217,29 @@ void run_create_pod(struct run *run)
         run_fail(run, JOB_POD_REFUSED, REASON_CONFIGURATION, error.text);
         return;
     }
+    run->notes_sent = run->notes.length;
+    run->pod_maybe = true;
     run->create_call = kube_create(run->cluster->kube, run->cluster->ns, "pods", pod, run_created, run);
     json_free(pod);
+}
+
+void run_plan_is_stored(struct run *run)
+{
+    kube_cancel(run->store_call);
+    run->store_call = NULL;
+    timer_stop(&run->store_timer);
+    run->unanswered_at_ms = 0;
+    run->stored_ms = loop_now_ms(run->controller->loop);
+    log_event(LOG_DEBUG, "job_safe", "job=%" PRIu64 " after_ms=%" PRIu64, run->job_id,
+              run->stored_ms - run->received_ms);
+    run_handle(run, JOB_PLAN_STORED);
+    if (run->state == JOB_STARTING && run->status.uid[0] != '\0')
+        run_pod_changed(run, &run->status);
+}
+
+static void run_store_due(void *owner)
+{
+    run_store_plan(owner);
 }
 
 static void run_stored(void *owner, const struct kube_answer *answer)
@@ -150,18 +247,16 @@ static void run_stored(void *owner, const struct kube_answer *answer)
     struct run *run = owner;
 
     run->store_call = NULL;
+    if (run->state != JOB_STORING)
+        return;
     if (answer->kind == KUBE_OK || answer->kind == KUBE_EXISTS) {
-        run->stored_ms = loop_now_ms(run->controller->loop);
-        log_event(LOG_DEBUG, "job_safe", "job=%" PRIu64 " after_ms=%" PRIu64, run->job_id,
-                  run->stored_ms - run->received_ms);
-        run_handle(run, JOB_PLAN_STORED);
-        if (run->state == JOB_STARTING && run->status.uid[0] != '\0') {
-            struct pod_status seen = run->status;
-            run_pod_changed(run, &seen);
-        }
-    } else {
-        run_delete_pod(run);
-        run_refused(run, answer, JOB_PLAN_DELAYED, JOB_PLAN_REFUSED);
+        run_plan_is_stored(run);
+        return;
+    }
+    run_refused(run, answer, JOB_PLAN_DELAYED, JOB_PLAN_REFUSED);
+    if (run->state == JOB_STORING) {
+        loop_after(run->controller->loop, &run->store_timer, run->retry_wait_ms, run_store_due, run);
+        run->retry_wait_ms = 0;
     }
 }
 
@@ -215,178 +310,10 @@ void run_store_plan(struct run *run)
 
     if (run_render_plan(run, &packed, &error) < 0 ||
         pod_secret_render(&input, run->uid, packed.bytes, packed.length, &secret, &error) < 0) {
-        run_delete_pod(run);
         run_fail(run, JOB_PLAN_REFUSED, REASON_CONFIGURATION, error.text);
     } else {
         run->store_call = kube_create(run->cluster->kube, run->cluster->ns, "secrets", secret, run_stored, run);
     }
     json_free(secret);
     strbuf_wipe(&packed);
-}
-
-static void run_start_due(void *owner)
-{
-    struct run *run = owner;
-    char waits[512];
-
-    pod_waits_for(&run->status, waits);
-    OWNED_TEXT char *text =
-        mem_format("the pod did not start within %" PRId64 " s%s%s (poll_timeout in [runners.kubernetes])",
-                   run->intake->runner->kubernetes.poll_timeout_s, waits[0] ? ": " : "", waits);
-    run_fail(run, JOB_CANNOT_START, strstr(waits, "image") != NULL ? REASON_IMAGE_PULL : REASON_SYSTEM, text);
-}
-
-/* While an image is pulled the pod is mute: the controller itself says what it waits for. */
-static void run_wait_due(void *owner)
-{
-    struct run *run = owner;
-    char waits[512];
-
-    pod_waits_for(&run->status, waits);
-    if (waits[0] != '\0' && strcmp(waits, run->waited_for) != 0) {
-        snprintf(run->waited_for, sizeof(run->waited_for), "%s", waits);
-        OWNED_TEXT char *line = mem_format("Waiting for pod %s/%s: %s", run->cluster->ns, run->pod, waits);
-        run_note(run, line);
-    }
-    loop_after(run->controller->loop, &run->wait_timer, RUN_WAIT_LINE_AFTER_MS, run_wait_due, run);
-}
-
-void run_await_start(struct run *run)
-{
-    struct loop *loop = run->controller->loop;
-
-    loop_after(loop, &run->start_timer, (uint64_t)run->intake->runner->kubernetes.poll_timeout_s * 1000, run_start_due,
-               run);
-    loop_after(loop, &run->wait_timer, RUN_WAIT_LINE_AFTER_MS, run_wait_due, run);
-}
-
-void run_stop_notes(struct run *run)
-{
-    timer_stop(&run->wait_timer);
-}
-
-void run_stop_waiting(struct run *run)
-{
-    timer_stop(&run->start_timer);
-    timer_stop(&run->wait_timer);
-    timer_stop(&run->pull_timer);
-}
-
-static void run_pull_due(void *owner)
-{
-    struct run *run = owner;
-    char waits[512];
-
-    pod_waits_for(&run->status, waits);
-    OWNED_TEXT char *text = mem_format("image %s: %s", run->image != NULL ? run->image : "of the job", waits);
-    run_fail(run, JOB_CANNOT_START, REASON_IMAGE_PULL, text);
-}
-
-void run_watch_build(struct run *run)
-{
-    const struct container_status *build = &run->status.build;
-
-    if (build->state == CONTAINER_RUNNING || build->state == CONTAINER_TERMINATED)
-        run_stop_waiting(run);
-    else if (!pod_image_fails(build))
-        timer_stop(&run->pull_timer);
-    else if (run->pull_timer == NULL)
-        loop_after(run->controller->loop, &run->pull_timer, RUN_PULL_PATIENCE_MS, run_pull_due, run);
-}
-
-static void run_retry_due(void *owner)
-{
-    run_handle(owner, JOB_TRY_AGAIN);
-}
-
-void run_retry(struct run *run, bool same_attempt)
-{
-    struct controller *controller = run->controller;
-    uint64_t delay_ms = QUOTA_WAIT_MS;
-
-    if (!same_attempt) {
-        /* An adopted run has no payload left to make another pod from. */
-        if (backoff_is_over(&run->attempts) || run->adopted) {
-            OWNED_TEXT char *text = mem_format("the pod never began (attempt %u): %s", run->attempt, run->cause_text);
-            run_fail(run, JOB_CANNOT_START, REASON_SYSTEM, text);
-            return;
-        }
-        delay_ms = backoff_next_ms(&run->attempts, loop_random(controller->loop));
-        if (run->cause_text[0] != '\0') {
-            OWNED_TEXT char *line = mem_format("Attempt %u of %u never began: %s; trying again", run->attempt,
-                                               RUN_ATTEMPTS_MOST, run->cause_text);
-            log_event(LOG_WARN, "job_attempt_failed", "job=%" PRIu64 " attempt=%u why=\"%s\"", run->job_id,
-                      run->attempt, run->cause_text);
-            run_note(run, line);
-        }
-        run->attempt++;
-    }
-    loop_after(controller->loop, &run->retry_timer, delay_ms, run_retry_due, run);
-}
-
-static void run_gone_due(void *owner)
-{
-    struct run *run = owner;
-
-    log_event(LOG_WARN, "pod_will_not_go", "job=%" PRIu64 " pod=%s", run->job_id, run->pod);
-    run_handle(run, JOB_POD_DELETED);
-}
-
-static void run_deleted(void *owner, const struct kube_answer *answer)
-{
-    struct run *run = owner;
-
-    run->delete_call = NULL;
-    if (answer->kind != KUBE_OK)
-        log_event(LOG_WARN, "pod_delete_failed", "job=%" PRIu64 " error=\"%s\"", run->job_id, answer->error.text);
-    if (run->state != JOB_CLEANING)
-        return;
-    /* A pod whose containers are still there counts against the limit until the watch says that it is gone. */
-    if (run->pod_deleted || run->has_result || answer->kind != KUBE_OK || run->status.uid[0] == '\0' ||
-        pod_is_over(&run->status))
-        run_handle(run, JOB_POD_DELETED);
-    else
-        loop_after(run->controller->loop, &run->gone_timer, GONE_WAIT_MOST_MS, run_gone_due, run);
-}
-
-static void run_nothing_to_delete(void *owner)
-{
-    struct run *run = owner;
-
-    if (run->state == JOB_CLEANING)
-        run_handle(run, JOB_POD_DELETED);
-}
-
-void run_delete_pod(struct run *run)
-{
-    if (run->uid == NULL || run->pod_deleted) {
-        /* The answer to a create that is still under way brings the pod to delete. */
-        if (run->state == JOB_CLEANING && run->create_call == NULL)
-            loop_after(run->controller->loop, &run->gone_timer, 0, run_nothing_to_delete, run);
-        return;
-    }
-    kube_cancel(run->delete_call);
-    run->delete_call = kube_delete(run->cluster->kube, run->cluster->ns, "pods", run->pod, run->uid, RUN_DELETE_GRACE_S,
-                                   run_deleted, run);
-}
-
-static void run_ordered(void *owner, const struct kube_answer *answer)
-{
-    struct run *run = owner;
-
-    run->order_call = NULL;
-    if (answer->kind == KUBE_OK)
-        return;
-    log_event(LOG_WARN, "order_failed", "job=%" PRIu64 " error=\"%s\"", run->job_id, answer->error.text);
-    if (run->state == JOB_RUNNING)
-        run_delete_pod(run); /* courier takes the TERM of the deletion as the end of the script */
-}
-
-void run_order_cancel(struct run *run)
-{
-    OWNED_JSON struct cJSON *patch = json_object();
-
-    json_set_text(json_set_object(json_set_object(patch, "metadata"), "annotations"), POD_ANNOTATION_ORDER, "cancel");
-    kube_cancel(run->order_call);
-    run->order_call = kube_patch(run->cluster->kube, run->cluster->ns, "pods", run->pod, patch, run_ordered, run);
 }

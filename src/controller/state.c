@@ -166,7 +166,8 @@ static void state_answer_stored(struct state *state, const char *token, bool our
     struct error none = ERROR_NONE;
     state_stored *stored = state->stored;
 
-    state->stored = NULL;
+    if (token != NULL)
+        state->stored = NULL;
     if (stored != NULL)
         stored(state->stored_owner, token, ours, error != NULL ? error : &none);
 }
@@ -181,8 +182,10 @@ static void state_reread(void *owner, const struct kube_answer *answer)
         return;
     }
     state_take(state, answer->object);
-    if (state_token(state, state->pending_url) != NULL)
-        state_answer_stored(state, state_token(state, state->pending_url), false, NULL);
+    const char *token = state_token(state, state->pending_url);
+    /* a PUT whose answer was lost may be the one that is stored */
+    if (token != NULL)
+        state_answer_stored(state, token, strcmp(token, state->pending_token) == 0, NULL);
     else
         state_put(state);
 }
@@ -234,6 +237,12 @@ void state_store_registration(struct state *state, const char *url, const char *
     state->stored_owner = owner;
     state->rounds = 0;
     state_put(state);
+}
+
+void state_store_again(struct state *state)
+{
+    state->rounds = 0;
+    state->call = kube_get(state->kube, state->ns, "secrets", state->name, state_reread, state);
 }
 
 bool state_can_seal(const struct state *state)

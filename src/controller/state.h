@@ -27,6 +27,8 @@ const char *state_token(const struct state *state, const char *url);
 typedef void state_stored(void *owner, const char *token, bool ours, const struct error *error);
 void state_store_registration(struct state *state, const char *url, const char *token, int64_t runner_id,
                               const char *expires_at, state_stored *done, void *owner);
+/* Once more, after done got no token; it is called again. */
+void state_store_again(struct state *state);
 bool state_can_seal(const struct state *state);
 /* Gives the annotation text "<key id>.<base64>". NULL when there is no key. */
 char *state_seal(const struct state *state, const char *ns, const char *pod, const char *json);

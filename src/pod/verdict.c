@@ -8,7 +8,6 @@
 #include <string.h>
 
 #define STEP_LOST_COURIER 98 /* dataops-step ends so when no courier is there (docs/formats.md section 7) */
-#define START_ERROR       128
 
 enum where { IN_POD, IN_WAITING, IN_TERMINATED };
 struct ruling {
@@ -71,7 +70,7 @@ bool pod_image_fails(const struct container_status *container)
 static bool start_error(const struct container_status *container)
 {
     return container->state == CONTAINER_TERMINATED &&
-           (container->exit_code == START_ERROR || strcmp(container->reason, "StartError") == 0 ||
+           (container->exit_code == POD_START_ERROR || strcmp(container->reason, "StartError") == 0 ||
             strcmp(container->reason, "ContainerCannotRun") == 0);
 }
 
