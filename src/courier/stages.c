@@ -167,8 +167,10 @@ static void stages_end_now(struct stages *stages)
 static void obtain_done(void *owner, const struct error *error)
 {
     struct stages *stages = owner;
-    if (stages->ending)
+    if (stages->ending) { /* a hook was what was still waited for */
+        stages_finish(stages);
         return;
+    }
     if (error->blame != BLAME_NONE)
         verdict_error(stages, error);
     stages->result.phases.sources_s = stage_seconds(stages);

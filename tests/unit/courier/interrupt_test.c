@@ -1,0 +1,178 @@
+/* Orders and the pod's deletion in every stage but the script itself (stop_test.c, life_test.c). */
+#include "courier/pod.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+static void order(const struct pod *pod, const char *word)
+{
+    file_put_text(pod_path(pod, "/.dataops-order/new"), word);
+    assert_int_equal(rename(pod_path(pod, "/.dataops-order/new"), pod_path(pod, "/.dataops-order/order")), 0);
+}
+
+static void begin(struct pod *pod)
+{
+    plan_store(pod);
+    pod_start_courier(pod);
+    pod_start_step(pod, geteuid());
+}
+
+/* A server that takes connections and says nothing. Its descriptor and port. */
+static int silent_server(unsigned *port)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof address;
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(fd, 4), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    *port = ntohs(address.sin_port);
+    return fd;
+}
+
+static void hook(const struct pod *pod, const char *line)
+{
+    json_set_text(json_get(pod->plan, "git"), "strategy", "clone");
+    json_add_text(json_set_array(json_get(pod->plan, "hooks"), "pre_get_sources"), line);
+}
+
+static void a_cancel_during_a_hook_ends_the_job_at_once(void **state)
+{
+    struct pod pod;
+    (void)state;
+    pod_init(&pod);
+    hook(&pod, "echo hooked; sleep 600");
+    plan_step_line(&pod, "script", "true");
+    plan_step_line(&pod, "after_script", "echo after");
+    begin(&pod);
+    pod_read_until(&pod, "\nhooked\n");
+    const uint64_t asked_ms = now_ms();
+    order(&pod, "cancel");
+    pod_finish(&pod);
+    assert_true(now_ms() - asked_ms < 1500);
+    assert_int_equal(pod.result.outcome, OUTCOME_CANCELED);
+    trace_has_no(&pod, "after_script");
+    pod_clear(&pod);
+}
+
+static void a_deletion_during_a_hook_is_an_interruption(void **state)
+{
+    struct pod pod;
+    (void)state;
+    pod_init(&pod);
+    hook(&pod, "echo hooked; sleep 600");
+    plan_step_line(&pod, "script", "true");
+    begin(&pod);
+    pod_read_until(&pod, "\nhooked\n");
+    const uint64_t asked_ms = now_ms();
+    kill(pod.courier, SIGTERM);
+    pod_finish(&pod);
+    assert_true(now_ms() - asked_ms < 1500);
+    assert_int_equal(pod.result.outcome, OUTCOME_INTERRUPTED);
+    pod_clear(&pod);
+}
+
+static void a_deletion_during_the_fetch_may_be_tried_again(void **state)
+{
+    struct pod pod;
+    unsigned port;
+    char url[100];
+    (void)state;
+    pod_init(&pod);
+    const int server = silent_server(&port);
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/g/p.git", port);
+    json_set_text(json_get(pod.plan, "git"), "url", url);
+    json_set_text(json_get(pod.plan, "git"), "strategy", "clone");
+    plan_step_line(&pod, "script", "true");
+    begin(&pod);
+    pod_read_until(&pod, "Created fresh repository.");
+    const uint64_t asked_ms = now_ms();
+    kill(pod.courier, SIGTERM);
+    pod_finish(&pod);
+    assert_true(now_ms() - asked_ms < 1500);
+    assert_int_equal(pod.result.outcome, OUTCOME_NEVER_BEGAN);
+    close(server);
+    pod_clear(&pod);
+}
+
+static void a_stop_during_a_download_ends_the_job_at_once(void **state)
+{
+    struct pod pod;
+    unsigned port;
+    char api[100];
+    (void)state;
+    pod_init(&pod);
+    const int server = silent_server(&port);
+    snprintf(api, sizeof api, "http://127.0.0.1:%u/api/v4", port);
+    json_set_text(json_get(pod.plan, "server"), "api", api);
+    struct cJSON *dependency = json_add_object(json_get(pod.plan, "dependencies"));
+    json_set_int(dependency, "id", 5);
+    json_set_text(dependency, "name", "earlier");
+    json_set_text(dependency, "token", "glcbt-job-token-1234");
+    json_set_text(dependency, "filename", "artifacts.zip");
+    plan_step_line(&pod, "script", "true");
+    begin(&pod);
+    pod_read_until(&pod, "Downloading artifacts for earlier (5)...");
+    const uint64_t asked_ms = now_ms();
+    order(&pod, "stop");
+    pod_finish(&pod);
+    assert_true(now_ms() - asked_ms < 1500);
+    assert_int_equal(pod.result.outcome, OUTCOME_CANCELED);
+    close(server);
+    pod_clear(&pod);
+}
+
+static void a_deletion_during_after_script_lets_it_end(void **state)
+{
+    struct pod pod;
+    (void)state;
+    pod_init(&pod);
+    plan_step_line(&pod, "script", "true");
+    plan_step_line(&pod, "after_script", "echo after; sleep 0.5; echo tidy");
+    begin(&pod);
+    pod_read_until(&pod, "\nafter\n");
+    kill(pod.courier, SIGTERM);
+    pod_finish(&pod);
+    trace_has(&pod, "\ntidy\n");
+    assert_int_equal(pod.result.outcome, OUTCOME_SUCCESS);
+    pod_clear(&pod);
+}
+
+static void a_stop_during_after_script_or_upload_ends_the_job_at_once(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct pod pod;
+        unsigned port;
+        char api[100];
+        pod_init(&pod);
+        const int server = silent_server(&port);
+        snprintf(api, sizeof api, "http://127.0.0.1:%u/api/v4", port);
+        json_set_text(json_get(pod.plan, "server"), "api", api);
+        plan_artifact_add(&pod, "a");
+        plan_step_line(&pod, "script", "echo a > a");
+        plan_step_line(&pod, "after_script", i ? "true" : "echo after; sleep 600");
+        begin(&pod);
+        pod_read_until(&pod, i ? "found 1 matching" : "\nafter\n");
+        const uint64_t asked_ms = now_ms();
+        order(&pod, "stop");
+        pod_finish(&pod);
+        assert_true(now_ms() - asked_ms < 1500);
+        assert_int_equal(pod.result.outcome, OUTCOME_CANCELED);
+        close(server);
+        pod_clear(&pod);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_cancel_during_a_hook_ends_the_job_at_once),
+        cmocka_unit_test(a_deletion_during_a_hook_is_an_interruption),
+        cmocka_unit_test(a_deletion_during_the_fetch_may_be_tried_again),
+        cmocka_unit_test(a_stop_during_a_download_ends_the_job_at_once),
+        cmocka_unit_test(a_deletion_during_after_script_lets_it_end),
+        cmocka_unit_test(a_stop_during_after_script_or_upload_ends_the_job_at_once),
+    };
+    return cmocka_run_group_tests_name("interrupt", tests, NULL, NULL);
+}
