@@ -13,12 +13,53 @@
 
 #define FOLDER_MODE 0777 /* less the umask */
 
+/* Opens the folder that the next step of a path names. Closes folder. A symlink counts as one that leads out. */
+static int step_beneath(int folder, const char *name)
+{
+    struct stat status;
+    int next = -1;
+    errno = EXDEV;
+    if (strcmp(name, "..") != 0)
+        next = openat(folder, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int cause = errno;
+    if (next < 0 && fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(status.st_mode))
+        cause = EXDEV;
+    close(folder);
+    errno = cause;
+    return next;
+}
+
+/* Kernels before 5.6 have no openat2: step by step, and no symlink is followed at all. */
+static int open_stepwise(int folder, const char *path, int flags, mode_t mode)
+{
+    int at = fcntl(folder, F_DUPFD_CLOEXEC, 3);
+    if (*path == '/') {
+        close(at);
+        errno = EXDEV;
+        return -1;
+    }
+    for (const char *slash; at >= 0 && (slash = strchr(path, '/')); path = slash + 1) {
+        OWNED_TEXT char *name = mem_copy(path, (size_t)(slash - path));
+        if (*name)
+            at = step_beneath(at, name);
+    }
+    if (at < 0)
+        return -1;
+    const bool leads_out = strcmp(path, "..") == 0;
+    const int fd = leads_out ? -1 : openat(at, *path ? path : ".", flags | O_NOFOLLOW | O_CLOEXEC, mode);
+    const int cause = leads_out ? EXDEV : errno;
+    close(at);
+    errno = cause;
+    return fd;
+}
+
 int open_beneath(int folder, const char *path, int flags, mode_t mode, unsigned long long resolve)
 {
     const struct open_how how = { .flags = (unsigned)flags | O_CLOEXEC,
                                   .mode = flags & O_CREAT ? mode : 0,
                                   .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | resolve };
-    return (int)syscall(SYS_openat2, folder, *path ? path : ".", &how, sizeof how);
+    const int fd = (int)syscall(SYS_openat2, folder, *path ? path : ".", &how, sizeof how);
+    return fd < 0 && errno == ENOSYS ? open_stepwise(folder, path, flags, mode) : fd;
 }
 
 static bool has_parent_step(const char *path)

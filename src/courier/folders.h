@@ -26,8 +26,8 @@ int folder_remove(const char *base, const char *path, struct error *error) MUST_
 char *folder_entry(int folder, const char *name);
 /* The part of path below base ("" for base itself), or NULL when it lies elsewhere or has a ".." in it. Borrows. */
 const char *folder_below(const char *base, const char *path);
-/* openat2 with RESOLVE_BENEATH and RESOLVE_NO_MAGICLINKS, and the flags of resolve besides. The descriptor or -1,
- * errno. */
+/* openat2 with RESOLVE_BENEATH and RESOLVE_NO_MAGICLINKS, and the flags of resolve besides; without any symlink where
+ * the kernel has no openat2. The descriptor or -1, errno. */
 int open_beneath(int folder, const char *path, int flags, mode_t mode, unsigned long long resolve);
 
 #endif

@@ -66,6 +66,30 @@ static void a_symlink_under_an_artifact_path_is_not_followed(void **state)
     pod_clear(&pod);
 }
 
+static void a_kernel_without_openat2_opens_nothing_outside_either(void **state)
+{
+    struct pod pod;
+    struct web web;
+    (void)state;
+    attack(&pod, &web,
+           "ln -s $ROOT/.dataops-plan out; ln -s $ROOT/.dataops-plan/plan file; mkdir -p a/b; echo fine > a/b/fine; "
+           "ln -s fine a/b/link");
+    pod.old_kernel = true;
+    stored(plan_artifact_add(&pod, "out/plan"));
+    stored(plan_artifact_add(&pod, "out/*"));
+    stored(plan_artifact_add(&pod, "**/plan"));
+    stored(plan_artifact_add(&pod, "a"));
+    json_set_text(plan_artifact_add(&pod, "file"), "format", "raw");
+    pod_run(&pod, geteuid());
+    assert_int_equal(pod.result.outcome, OUTCOME_SUCCESS);
+    trace_has(&pod, "WARNING: out/plan: a symlink leads out of the project folder, not followed");
+    trace_has(&pod, "\na: found 4 matching artifact files and directories\n");
+    nothing_leaked(&pod, &web);
+    assert_int_equal(web_count(&web, "POST "), 1);
+    web_stop(&web);
+    pod_clear(&pod);
+}
+
 static void a_project_folder_that_became_a_symlink_is_not_entered(void **state)
 {
     struct pod pod;
@@ -200,6 +224,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_symlink_under_an_artifact_path_is_not_followed),
+        cmocka_unit_test(a_kernel_without_openat2_opens_nothing_outside_either),
         cmocka_unit_test(a_project_folder_that_became_a_symlink_is_not_entered),
         cmocka_unit_test(a_group_folder_that_became_a_symlink_is_not_entered),
         cmocka_unit_test(a_raw_report_cannot_be_a_symlink),

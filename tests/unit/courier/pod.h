@@ -20,6 +20,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -27,6 +29,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -47,6 +50,7 @@ struct pod {
     int courier_status;
     uint64_t began_ms;
     uid_t courier_uid; /* 0: this user */
+    bool old_kernel;   /* one before 5.6: without openat2 */
 };
 
 static inline uint64_t now_ms(void)
@@ -220,6 +224,20 @@ static inline void pod_init(struct pod *pod)
     plan_fill(pod);
 }
 
+/* From here on, and in what is executed, that system call does not exist. */
+static inline void without_openat2(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = { .len = COUNT_OF(filter), .filter = filter };
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+        _exit(113);
+}
+
 static inline void pod_start_courier(struct pod *pod)
 {
     int ends[2];
@@ -233,6 +251,8 @@ static inline void pod_start_courier(struct pod *pod)
         if (pod->courier_uid &&
             (setgroups(0, NULL) < 0 || setgid(pod->courier_uid) < 0 || setuid(pod->courier_uid) < 0))
             _exit(112);
+        if (pod->old_kernel)
+            without_openat2();
         execl(courier, courier, "--root", pod->root, (char *)NULL);
         _exit(110);
     }
