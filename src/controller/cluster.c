@@ -114,6 +114,70 @@ static struct kube *cluster_shared_client(struct controller *controller, const s
     return NULL;
 }
 
+struct grave {
+    struct list node;
+    struct cluster *cluster;
+    char *pod, *uid;
+    struct kube_call *call;
+    struct timer *timer;
+};
+
+static void grave_free(struct grave *grave)
+{
+    kube_cancel(grave->call);
+    timer_stop(&grave->timer);
+    list_remove(&grave->node);
+    mem_free(grave->pod);
+    mem_free(grave->uid);
+    mem_free(grave);
+}
+
+static void grave_dig(void *owner);
+
+static void grave_dug(void *owner, const struct kube_answer *answer)
+{
+    struct grave *grave = owner;
+
+    grave->call = NULL;
+    if (answer->kind == KUBE_OK) {
+        grave_free(grave);
+        return;
+    }
+    log_event(LOG_WARN, "pod_delete_failed", "pod=%s error=\"%s\"", grave->pod, answer->error.text);
+    if (answer->kind == KUBE_FORBIDDEN || (answer->kind == KUBE_REFUSED && answer->status < 500))
+        grave_free(grave);
+    else
+        loop_after(grave->cluster->controller->loop, &grave->timer, RUN_ASK_AGAIN_MS, grave_dig, grave);
+}
+
+static void grave_dig(void *owner)
+{
+    struct grave *grave = owner;
+
+    grave->call = kube_delete(grave->cluster->kube, grave->cluster->ns, "pods", grave->pod, grave->uid,
+                              RUN_DELETE_GRACE_S, grave_dug, grave);
+}
+
+void cluster_bury(struct cluster *cluster, const char *pod, const char *uid)
+{
+    struct grave *grave = mem_new(sizeof(*grave));
+
+    grave->cluster = cluster;
+    grave->pod = mem_text(pod);
+    grave->uid = mem_text(uid);
+    list_append(&cluster->graves, &grave->node);
+    grave_dig(grave);
+}
+
+unsigned cluster_graves(const struct cluster *cluster)
+{
+    unsigned count = 0;
+
+    LIST_EACH(node, &cluster->graves)
+    count++;
+    return count;
+}
+
 static void cluster_free_object(void *object)
 {
     json_free(object);
@@ -144,6 +208,7 @@ struct cluster *cluster_for(struct controller *controller, const struct config_r
     cluster->kube = kube;
     cluster->owns_kube = shared == NULL;
     cluster->ns = mem_text(ns);
+    list_init(&cluster->graves);
     cluster->found = (struct strmap){ .free_value = cluster_free_object };
     list_append(&controller->clusters, &cluster->node);
     return cluster;
@@ -163,6 +228,8 @@ void cluster_start(struct cluster *cluster)
 
 void cluster_stop(struct cluster *cluster)
 {
+    LIST_EACH_SAFE(node, &cluster->graves)
+    grave_free(list_of(node, struct grave, node));
     kube_watch_stop(cluster->watch);
     cluster->watch = NULL;
 }

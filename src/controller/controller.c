@@ -28,6 +28,15 @@ static unsigned controller_unsafe_jobs(const struct controller *controller)
     return count;
 }
 
+static unsigned controller_deletes(const struct controller *controller)
+{
+    unsigned count = 0;
+
+    LIST_EACH(node, &controller->clusters)
+    count += cluster_graves(list_of(node, struct cluster, node));
+    return count;
+}
+
 /* Who waits for the next attempt has no pod that somebody else could go on with. */
 static void controller_give_up_retries(struct controller *controller)
 {
@@ -50,11 +59,12 @@ static void controller_check_end(void *owner)
 {
     struct controller *controller = owner;
     unsigned left = controller->stopping ? controller_unsafe_jobs(controller) : controller->run_count;
+    unsigned asked = controller->open_requests + controller_deletes(controller);
     bool late = controller->stopping && loop_now_ms(controller->loop) - controller->stopping_since_ms > STOP_WAIT_MS;
 
-    if (late && (left > 0 || controller->open_requests > 0))
-        log_event(LOG_ERROR, "stopped_too_early", "open_requests=%u jobs_at_risk=%u", controller->open_requests, left);
-    if (late || (left == 0 && controller->open_requests == 0))
+    if (late && (left > 0 || asked > 0))
+        log_event(LOG_ERROR, "stopped_too_early", "open_requests=%u jobs_at_risk=%u", asked, left);
+    if (late || (left == 0 && asked == 0))
         controller_end_due(controller);
     else
         controller_check_later(controller);

@@ -32,8 +32,9 @@ struct follow {
     struct backoff backoff;
     int64_t last_mark_s; /* wall time of the last proven byte or mark */
     bool from_start;     /* the next read starts at byte 0 */
-    bool container_over, paused, over, read_any;
+    bool container_over, pod_gone, paused, over, read_any;
     bool was_read, streaming, told_refused;
+    bool again; /* a second reading: what waits for it does not wait long */
     uint64_t read_from;     /* follow_position when this read began: behind it is progress */
     uint64_t deaf_since_ms; /* since when reads fail after the container ended; 0 they do not */
     unsigned broken, last_reads, repairs;
@@ -180,7 +181,7 @@ static void follow_deaf(struct follow *follow)
 
     if (follow->deaf_since_ms == 0)
         follow->deaf_since_ms = now_ms;
-    if (now_ms - follow->deaf_since_ms > DEAF_MOST_MS)
+    if (follow->again || now_ms - follow->deaf_since_ms > DEAF_MOST_MS)
         follow_finish(follow);
     else
         follow_open_later(follow, backoff_next_ms(&follow->backoff, loop_random(follow->loop)));
@@ -199,9 +200,10 @@ static void follow_ended(void *owner, enum kube_log_end end, const struct error 
     else if (end != LOG_CLOSED && error->blame != BLAME_NONE)
         log_event(LOG_DEBUG, "log_closed", "pod=%s error=\"%s\"", follow->pod, error->text);
     follow->told_refused = follow->told_refused || end == LOG_REFUSED;
-    if (end == LOG_GONE) {
+    /* A kubelet that was just started knows no pod: only the watch tells that one is gone. */
+    if (end == LOG_GONE && follow->pod_gone) {
         follow_finish(follow);
-    } else if (follow->container_over && end == LOG_UNREACHABLE) {
+    } else if (follow->container_over && (end == LOG_UNREACHABLE || end == LOG_GONE)) {
         follow_deaf(follow);
     } else if (follow->container_over) {
         /* "waiting to start" is as good an answer: the kubelet knows of no courier that wrote */
@@ -286,12 +288,19 @@ void follow_container_over(struct follow *follow)
         loop_after(follow->loop, &follow->silence_timer, FOLLOW_LAST_BYTES_MS, follow_last_due, follow);
 }
 
+void follow_pod_gone(struct follow *follow)
+{
+    follow->pod_gone = true;
+    follow_container_over(follow);
+}
+
 void follow_rewind(struct follow *follow, uint64_t offset)
 {
     record_reader_clear(&follow->reader);
     record_reader_init(&follow->reader, offset);
     follow->read_any = false;
     follow->from_start = true;
+    follow->again = follow->over;
     follow->over = follow->paused = false;
     follow->last_reads = follow->broken = 0;
     follow->deaf_since_ms = 0;

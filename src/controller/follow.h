@@ -26,6 +26,8 @@ struct follow *follow_new(struct loop *loop, struct kube *kube, const char *ns, 
 void follow_open(struct follow *follow);
 /* The container ended: what the log holds now is all there will be. */
 void follow_container_over(struct follow *follow);
+/* The watch says that the pod is gone: a 404 is final now. */
+void follow_pod_gone(struct follow *follow);
 /* Starts again so that bytes from offset on come out (once more). */
 void follow_rewind(struct follow *follow, uint64_t offset);
 /* Borrows the proven bytes and says their offset. */

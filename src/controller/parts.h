@@ -20,7 +20,7 @@
 #define RUN_PULL_PATIENCE_MS   30000 /* a registry that hiccups: the kubelet tries again after 10 and 20 s */
 #define RUN_STATUS_GRACE_MS    5000  /* how long a missing end record waits for the pod's status */
 #define RUN_DELETE_GRACE_S     2
-#define RUN_FINAL_TRIES        40 /* for the final state, a minute between them in the end: DataOps may be down */
+#define RUN_FINAL_TRIES        40   /* for the final state, a minute between them in the end: DataOps may be down */
 #define RUN_ASK_AGAIN_MS       5000 /* a request that Kubernetes did not answer */
 #define RUN_OUTSIDE_PATIENCE_S 60   /* beyond its grace, for a pod that somebody deleted and that does not end */
 #define RUN_LIMIT_SPARE_S      600  /* beyond the job's own limit: nothing in the pod keeps it any more */
@@ -37,6 +37,7 @@ struct cluster {
     char *ns;
     struct kube_watch *watch;
     struct strmap runs;  /* pod name -> struct run, borrowed */
+    struct list graves;  /* pods that are being deleted and belong to no run */
     struct strmap found; /* uid -> pod object, until the first list is complete */
     bool listed, in_trouble;
 };
@@ -98,12 +99,14 @@ struct run {
     unsigned attempt;
     struct backoff attempts;
     char *pod, *uid, *plan_key;
+    char *old_pod, *old_uid; /* an attempt that never began, kept until the next one is safe */
     bool pod_maybe, pod_was_maybe; /* a create went out, and whether it happened is not known; the one before it too */
     char early_gone[64];           /* uid of a pod of this name that went before the create was answered */
     struct pod_status status;      /* while uid is NULL: of whatever pod has the name */
-    struct strbuf notes; /* the controller's lines before courier's first byte */
+    struct strbuf notes;           /* the controller's lines before courier's first byte */
     size_t notes_sent, notes_safe; /* so much of them is on its way to the pod; an adopter will find so much */
-    uint64_t log_next;   /* log offset behind the last byte that the trace took */
+    uint64_t log_next;             /* log offset behind the last byte that the trace took */
+    uint64_t log_end;              /* where the tail stands, once it was placed: what the log says behind it has no place */
     bool spoke, log_over, reporting, pod_deleted, has_result, adopted;
     struct result result;
     enum reason cause;
@@ -121,7 +124,7 @@ struct run {
     struct timer *delete_timer, *order_timer, *store_timer, *outside_timer, *limit_timer, *free_timer;
     uint64_t retry_wait_ms;    /* set: the next attempt waits so long, and does not count */
     uint64_t unanswered_at_ms; /* since when Kubernetes fails to answer; 0 it does */
-    bool retry_due, delete_asked;
+    bool delete_asked;
     char waited_for[512]; /* the last waiting line printed */
     uint64_t received_ms, stored_ms, spoke_ms;
 };
@@ -141,6 +144,10 @@ void intake_has_room(struct controller *controller);
 struct cluster *cluster_for(struct controller *controller, const struct config_runner *runner, struct error *error);
 void cluster_start(struct cluster *cluster);
 void cluster_stop(struct cluster *cluster);
+/* Deletes a pod that no run looks after any more; tried until it is done. */
+void cluster_bury(struct cluster *cluster, const char *pod, const char *uid);
+/* How many of them are left. */
+unsigned cluster_graves(const struct cluster *cluster);
 /* After all clusters were stopped: two may share one client. */
 void cluster_free(struct cluster *cluster);
 
@@ -190,11 +197,12 @@ void run_look_for_pod(struct run *run);
 /* run_end.c */
 void run_delete_pod(struct run *run);
 void run_order_cancel(struct run *run);
+/* The pod of this attempt goes when the next one is safe; one of an earlier attempt goes now. */
+void run_keep_old(struct run *run);
+void run_bury_old(struct run *run);
 
 /* run_start.c */
 void run_retry(struct run *run, bool same_attempt);
-/* The wait between two attempts and the delete of the last one are both over. */
-void run_retry_ready(struct run *run);
 void run_await_start(struct run *run);
 /* Courier speaks: the controller prints nothing of its own any more, but build may still not have started. */
 void run_stop_notes(struct run *run);

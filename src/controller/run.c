@@ -126,9 +126,8 @@ bool run_is_unsafe(const struct run *run)
     case JOB_CREATING:
     case JOB_STORING:
     case JOB_RETRYING:
+    case JOB_ENDING: /* our own last lines are not in the pod */
         return true;
-    case JOB_ENDING: /* without a pod nobody else can report it */
-        return run->uid == NULL || run->pod_deleted || run->delete_asked || run->status.deleting;
     case JOB_CLEANING:
         return run->delete_call != NULL || run->delete_timer != NULL || run->create_call != NULL;
     case JOB_STARTING:
@@ -186,6 +185,7 @@ struct run *run_begin(struct intake *intake, uint64_t job_id, const char *job_to
     run->job_id = job_id;
     run->job_token = mem_text(job_token);
     run->attempt = 1;
+    run->log_end = UINT64_MAX;
     run->attempts = (struct backoff){ .first_ms = 1000, .most_ms = 15000, .tries_most = RUN_ATTEMPTS_MOST - 1 };
     run->received_ms = loop_now_ms(controller->loop);
     list_append(&controller->runs, &run->node);
@@ -384,6 +384,24 @@ static bool courier_began(const struct pod_status *status)
     return status->courier.state == CONTAINER_RUNNING || status->courier.state == CONTAINER_TERMINATED;
 }
 
+/* The pod has its plan and courier may be at work. */
+static void run_watch_pod(struct run *run)
+{
+    const struct pod_status *status = &run->status;
+
+    run_watch_build(run);
+    run_watch_deletion(run);
+    if (courier_began(status))
+        run_handle(run, JOB_POD_RUNS);
+    if (status->courier.state != CONTAINER_TERMINATED && !pod_is_over(status))
+        return;
+    run_read_termination(run);
+    if (run->follow != NULL)
+        follow_container_over(run->follow);
+    else if (run->status_timer == NULL)
+        loop_after(run->controller->loop, &run->status_timer, RUN_STATUS_GRACE_MS, run_status_due, run);
+}
+
 void run_pod_changed(struct run *run, const struct pod_status *status)
 {
     if (run->uid != NULL && strcmp(run->uid, status->uid) != 0)
@@ -399,19 +417,8 @@ void run_pod_changed(struct run *run, const struct pod_status *status)
     }
     if (run->state == JOB_STORING || run->state == JOB_STARTING || run->state == JOB_RUNNING)
         run_check_start(run);
-    if (run->state != JOB_STARTING && run->state != JOB_RUNNING)
-        return;
-    run_watch_build(run);
-    run_watch_deletion(run);
-    if (courier_began(status))
-        run_handle(run, JOB_POD_RUNS);
-    if (status->courier.state == CONTAINER_TERMINATED || pod_is_over(status)) {
-        run_read_termination(run);
-        if (run->follow != NULL)
-            follow_container_over(run->follow);
-        else if (run->status_timer == NULL)
-            loop_after(run->controller->loop, &run->status_timer, RUN_STATUS_GRACE_MS, run_status_due, run);
-    }
+    if (run->state == JOB_STARTING || run->state == JOB_RUNNING)
+        run_watch_pod(run);
 }
 
 void run_pod_gone(struct run *run)
@@ -419,6 +426,8 @@ void run_pod_gone(struct run *run)
     log_event(LOG_DEBUG, "pod_gone", "job=%" PRIu64 " pod=%s state=%s", run->job_id, run->pod,
               job_state_name(run->state));
     run->pod_deleted = true;
+    if (run->follow != NULL)
+        follow_pod_gone(run->follow);
     if (run->state == JOB_CLEANING || run->state == JOB_RETRYING)
         run_handle(run, JOB_POD_DELETED);
     else if (run->state == JOB_STORING || run->state == JOB_STARTING || run->state == JOB_RUNNING)
@@ -473,6 +482,7 @@ void run_free(struct run *run)
     mem_wipe_free(run->job_token, strlen(run->job_token));
     mem_free(run->job_name);
     mem_free(run->image);
+    run_bury_old(run);
     mem_free(run->pod);
     mem_free(run->uid);
     mem_free(run->plan_key);

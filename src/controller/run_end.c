@@ -30,8 +30,7 @@ static bool run_counts_on(const struct run *run, const struct kube_answer *answe
 {
     int64_t grace_s = json_int(json_get(answer->object, "metadata"), "deletionGracePeriodSeconds", 1);
 
-    return !run->pod_deleted && !run->has_result && answer->object != NULL && grace_s > 0 &&
-           !pod_is_over(&run->status);
+    return !run->pod_deleted && !run->has_result && answer->object != NULL && grace_s > 0 && !pod_is_over(&run->status);
 }
 
 /* Nobody may delete it for us: without the right the pod stays, and so does a line about it. */
@@ -53,7 +52,6 @@ static void run_deleted(void *owner, const struct kube_answer *answer)
         loop_after(run->controller->loop, &run->delete_timer, RUN_ASK_AGAIN_MS, run_delete_again, run);
         return;
     }
-    run_retry_ready(run);
     if (run->state != JOB_CLEANING)
         return;
     if (answer->kind == KUBE_OK && run_counts_on(run, answer))
@@ -73,6 +71,7 @@ static void run_nothing_to_delete(void *owner)
 void run_delete_pod(struct run *run)
 {
     timer_stop(&run->delete_timer);
+    run_bury_old(run);
     if (run->uid != NULL && !run->pod_deleted) {
         run->delete_asked = true;
         kube_cancel(run->delete_call);
@@ -80,7 +79,6 @@ void run_delete_pod(struct run *run)
                                        RUN_DELETE_GRACE_S, run_deleted, run);
         return;
     }
-    run_retry_ready(run);
     /* The answer to a create that is still under way brings the pod to delete. */
     if (run->state != JOB_CLEANING || run->create_call != NULL)
         return;
@@ -88,6 +86,27 @@ void run_delete_pod(struct run *run)
         run_look_for_pod(run);
     else
         loop_after(run->controller->loop, &run->gone_timer, 0, run_nothing_to_delete, run);
+}
+
+void run_bury_old(struct run *run)
+{
+    if (run->old_uid == NULL)
+        return;
+    cluster_bury(run->cluster, run->old_pod, run->old_uid);
+    mem_free(run->old_pod);
+    mem_free(run->old_uid);
+    run->old_pod = run->old_uid = NULL;
+}
+
+void run_keep_old(struct run *run)
+{
+    if (run->uid == NULL)
+        return;
+    run_bury_old(run);
+    if (!run->pod_deleted) {
+        run->old_pod = mem_text(run->pod);
+        run->old_uid = mem_text(run->uid);
+    }
 }
 
 static void run_order_due(void *owner)

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NOWHERE UINT64_MAX
+
 static void run_log_over(void *owner);
 
 static void run_log_bytes(void *owner)
@@ -166,19 +168,23 @@ static bool run_put_log(struct run *run)
             return false;
         if (committed->length == 0)
             return true;
-        /* What still comes after the tail was placed (a job that was given up) has no place any more. */
-        if (run->tail_placed) {
+        /* What still comes after the tail was placed (a job that was given up) has no place any more, nor when it is
+         * read again. */
+        uint64_t wanted = run_log_wanted(run);
+        if (run->tail_placed || (run->log_end != NOWHERE && wanted >= run->log_end)) {
             follow_take(run->follow, committed->length);
             return true;
         }
-        uint64_t wanted = run_log_wanted(run);
         if (offset > wanted) {
             run_make_hole(run, offset - wanted);
             continue;
         }
         skip = wanted - offset < committed->length ? (size_t)(wanted - offset) : committed->length;
-        if (skip < committed->length)
-            taken = trace_put(run->trace, committed->bytes + skip, committed->length - skip);
+        size_t length = committed->length;
+        if (run->log_end != NOWHERE && offset + length > run->log_end)
+            length = (size_t)(run->log_end - offset);
+        if (skip < length)
+            taken = trace_put(run->trace, committed->bytes + skip, length - skip);
         if (skip + taken == 0)
             return false;
         follow_take(run->follow, skip + taken);
@@ -205,13 +211,21 @@ static bool run_settle_notes(struct run *run)
     return true;
 }
 
+/* It was read again as far as the tail allows. */
+static bool run_log_is_put(const struct run *run)
+{
+    return run->spoke && run->log_end != NOWHERE && run_log_wanted(run) >= run->log_end;
+}
+
 /* The pod is gone, and with it bytes that DataOps wants once more. */
 static bool run_put_last_hole(struct run *run)
 {
     uint64_t end = run->follow != NULL ? follow_position(run->follow) : 0;
 
-    if (run->follow != NULL && run->spoke && !run->tail_placed && run->hole.length == 0 &&
-        run_log_wanted(run) < end)
+    if (run->log_end != NOWHERE)
+        end = run->log_end;
+
+    if (run->follow != NULL && run->spoke && !run->tail_placed && run->hole.length == 0 && run_log_wanted(run) < end)
         run_make_hole(run, end - run_log_wanted(run));
     return run_put_hole(run);
 }
@@ -225,12 +239,14 @@ void run_pump(struct run *run)
         return;
     if (run->follow != NULL && run->spoke && (!run_settle_notes(run) || !run_put_log(run)))
         return;
-    if (!run->tail_made || (run->follow != NULL && !run->log_over))
+    if (!run->tail_made || (run->follow != NULL && !run->log_over && !run_log_is_put(run)))
         return;
     if (!run_put_last_hole(run))
         return;
     if (!run->tail_placed) {
         run->tail_at = trace_wanted(run->trace);
+        if (run->log_end == NOWHERE && run->follow != NULL)
+            run->log_end = run_log_wanted(run);
         run->tail_placed = true;
     }
     if (run_put_text(run, &run->tail, run->tail_at) && !run->reporting)

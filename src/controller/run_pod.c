@@ -73,6 +73,8 @@ static void run_refused(struct run *run, const struct kube_answer *answer, enum 
         OWNED_TEXT char *line = mem_format("Waiting for %s: %s", quota ? "quota" : "Kubernetes", text);
         run_note(run, line);
     }
+    if (quota)
+        run_bury_old(run); /* it counts, too */
     run->retry_wait_ms = quota ? QUOTA_WAIT_MS : RUN_ASK_AGAIN_MS;
     run_handle(run, delayed);
 }
@@ -179,6 +181,7 @@ static void run_new_attempt(struct run *run)
 {
     const char *url = run->intake->runner->url;
 
+    run_keep_old(run);
     if (run->pod != NULL)
         strmap_remove(&run->cluster->runs, run->pod);
     follow_free(run->follow);
@@ -229,6 +232,7 @@ void run_plan_is_stored(struct run *run)
     run->store_call = NULL;
     timer_stop(&run->store_timer);
     run->unanswered_at_ms = 0;
+    run_bury_old(run);
     run->stored_ms = loop_now_ms(run->controller->loop);
     log_event(LOG_DEBUG, "job_safe", "job=%" PRIu64 " after_ms=%" PRIu64, run->job_id,
               run->stored_ms - run->received_ms);

@@ -81,20 +81,9 @@ void run_watch_build(struct run *run)
         loop_after(run->controller->loop, &run->pull_timer, RUN_PULL_PATIENCE_MS, run_pull_due, run);
 }
 
-void run_retry_ready(struct run *run)
-{
-    if (run->retry_due && run->delete_call == NULL && run->delete_timer == NULL) {
-        run->retry_due = false;
-        run_handle(run, JOB_TRY_AGAIN);
-    }
-}
-
 static void run_retry_due(void *owner)
 {
-    struct run *run = owner;
-
-    run->retry_due = true;
-    run_retry_ready(run);
+    run_handle(owner, JOB_TRY_AGAIN);
 }
 
 static void run_say_attempt(struct run *run)
@@ -121,7 +110,6 @@ void run_retry(struct run *run, bool same_attempt)
     bool counts = delay_ms == 0;
 
     run->retry_wait_ms = 0;
-    run->retry_due = false;
     if (controller->stopping) {
         run_give_up(run, "the runner is being stopped, and ");
         return;

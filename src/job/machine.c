@@ -32,25 +32,26 @@ static const struct step table[JOB_STATES][JOB_EVENTS] = {
     },
     [JOB_STORING] = {
         [JOB_PLAN_STORED] = GO(JOB_STARTING, ACT_AWAIT_START),
-        [JOB_PLAN_REFUSED] = GO(JOB_ENDING, ACT_REPORT_CAUSE | ACT_DELETE_POD),
+        /* A pod is deleted after the report: until then it is what another controller would go on with. */
+        [JOB_PLAN_REFUSED] = GO(JOB_ENDING, ACT_REPORT_CAUSE),
         /* The pod waits for its plan; with another one the script could run twice. */
         [JOB_PLAN_DELAYED] = GO(JOB_STORING, ACT_NONE),
-        [JOB_NEVER_BEGAN] = GO(JOB_RETRYING, ACT_DELETE_POD | ACT_RETRY),
-        [JOB_CANNOT_START] = GO(JOB_ENDING, ACT_REPORT_CAUSE | ACT_DELETE_POD),
+        [JOB_NEVER_BEGAN] = GO(JOB_RETRYING, ACT_RETRY),
+        [JOB_CANNOT_START] = GO(JOB_ENDING, ACT_REPORT_CAUSE),
         [JOB_POD_OVER] = GO(JOB_ENDING, ACT_REPORT_RULING),
         [JOB_POD_RUNS] = GO(JOB_STORING, ACT_NONE),
-        [JOB_CANCEL] = GO(JOB_ENDING, ACT_REPORT_CANCEL | ACT_DELETE_POD),
+        [JOB_CANCEL] = GO(JOB_ENDING, ACT_REPORT_CANCEL),
         [JOB_ABORT] = GO(JOB_ENDING, ACT_ABANDON | ACT_DELETE_POD),
     },
     [JOB_STARTING] = {
         [JOB_POD_RUNS] = GO(JOB_STARTING, ACT_FOLLOW_LOG),
         [JOB_SPOKE] = GO(JOB_RUNNING, ACT_NONE),
-        [JOB_NEVER_BEGAN] = GO(JOB_RETRYING, ACT_DELETE_POD | ACT_RETRY),
-        [JOB_CANNOT_START] = GO(JOB_ENDING, ACT_REPORT_CAUSE | ACT_DELETE_POD),
+        [JOB_NEVER_BEGAN] = GO(JOB_RETRYING, ACT_RETRY),
+        [JOB_CANNOT_START] = GO(JOB_ENDING, ACT_REPORT_CAUSE),
         [JOB_RESULT] = GO(JOB_ENDING, ACT_REPORT_RESULT),
         [JOB_POD_OVER] = GO(JOB_ENDING, ACT_REPORT_RULING),
-        /* Before build runs nobody in the pod could act on an order; the report does not wait for the pod. */
-        [JOB_CANCEL] = GO(JOB_ENDING, ACT_REPORT_CANCEL | ACT_DELETE_POD),
+        /* The report does not wait for the pod; a courier that is there ends the job even when DataOps is slow. */
+        [JOB_CANCEL] = GO(JOB_ENDING, ACT_REPORT_CANCEL | ACT_ORDER_CANCEL),
         [JOB_ABORT] = GO(JOB_ENDING, ACT_ABANDON | ACT_DELETE_POD),
     },
     [JOB_RUNNING] = {
@@ -59,7 +60,7 @@ static const struct step table[JOB_STATES][JOB_EVENTS] = {
         [JOB_RESULT] = GO(JOB_ENDING, ACT_REPORT_RESULT),
         [JOB_POD_OVER] = GO(JOB_ENDING, ACT_REPORT_RULING),
         [JOB_NEVER_BEGAN] = GO(JOB_ENDING, ACT_REPORT_RULING),
-        [JOB_CANNOT_START] = GO(JOB_ENDING, ACT_REPORT_CAUSE | ACT_DELETE_POD),
+        [JOB_CANNOT_START] = GO(JOB_ENDING, ACT_REPORT_CAUSE),
         [JOB_CANCEL] = GO(JOB_RUNNING, ACT_ORDER_CANCEL),
         [JOB_ABORT] = GO(JOB_ENDING, ACT_ABANDON | ACT_DELETE_POD),
     },

@@ -25,8 +25,8 @@ static void wrong(const struct wjob *job, const char *what, size_t at)
     size_t from = at > 200 ? at - 200 : 0;
 
     fprintf(stderr, "job %" PRIu64 ": trace of %zu bytes, around %zu:\n%.*s\n--- printed %zu bytes\n", job->id,
-            job->trace.length, at, (int)(at - from + 400 < job->trace.length - from ? at - from + 400
-                                                                                    : job->trace.length - from),
+            job->trace.length, at,
+            (int)(at - from + 400 < job->trace.length - from ? at - from + 400 : job->trace.length - from),
             strbuf_text(&job->trace) + from, job->printed.length);
     life_failed("job %" PRIu64 ": %s", job->id, what);
 }
@@ -88,17 +88,18 @@ static void check_trace(const struct wjob *job)
         wrong(job, "courier's output stands where it should not", at);
     if (told < job->printed.length && !job->lossy && job->natural_end && !job->end_lost && !job->cancel_wished)
         wrong(job, "output is missing", at);
-    if (told < job->printed.length && job->end == END_SUCCESS && !job->end_lost && strstr(trace + at, LOST_WORDS) == NULL)
+    if (told < job->printed.length && job->end == END_SUCCESS && !job->end_lost &&
+        strstr(trace + at, LOST_WORDS) == NULL)
         wrong(job, "output is missing, and nobody says so", at);
 }
 
 /* Nothing in this life may keep a job from its own end. */
 static bool is_smooth(void)
 {
-    static const enum trouble stones[] = { CREATE_FAILS, QUOTA,      PLAN_FAILS,   POD_REFUSED, HOOK_FAILS,
-                                           COURIER_IMAGE, BUILD_IMAGE, NODE_REFUSES, NO_NODE,    COURIER_KILLED,
-                                           POD_DELETED,  NODE_LOST,  CANCEL,       ABORT,      ACCEPT_REFUSED,
-                                           CRASH,        FILE_DAMAGE };
+    static const enum trouble stones[] = { CREATE_FAILS,  QUOTA,       PLAN_FAILS,   POD_REFUSED, HOOK_FAILS,
+                                           COURIER_IMAGE, BUILD_IMAGE, NODE_REFUSES, NO_NODE,     COURIER_KILLED,
+                                           POD_DELETED,   NODE_LOST,   CANCEL,       ABORT,       ACCEPT_REFUSED,
+                                           CRASH,         FILE_DAMAGE };
 
     for (size_t i = 0; i < COUNT_OF(stones); i++)
         if (world.troubles[stones[i]])

@@ -84,8 +84,8 @@ void kube_check_nothing_left(void)
 static int status_of(enum kube_class kind)
 {
     static const int statuses[] = {
-        [KUBE_OK] = 200,      [KUBE_EXISTS] = 409,    [KUBE_CONFLICT] = 409,     [KUBE_MISSING] = 404,
-        [KUBE_EXPIRED] = 410, [KUBE_QUOTA] = 403,     [KUBE_REFUSED] = 422,      [KUBE_FORBIDDEN] = 403,
+        [KUBE_OK] = 200,      [KUBE_EXISTS] = 409,       [KUBE_CONFLICT] = 409, [KUBE_MISSING] = 404,
+        [KUBE_EXPIRED] = 410, [KUBE_QUOTA] = 403,        [KUBE_REFUSED] = 422,  [KUBE_FORBIDDEN] = 403,
         [KUBE_BUSY] = 429,    [KUBE_UNAUTHORIZED] = 401, [KUBE_FAILED] = 0,
     };
     return statuses[kind];

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIFE_MOST_MS (12ull * 3600 * 1000)
+#define LIFE_MOST_MS    (12ull * 3600 * 1000)
 #define HEALED_AFTER_MS (2ull * 3600 * 1000) /* from here on nothing fails any more: what is left must end */
 
 struct world world;
@@ -233,7 +233,7 @@ static void run_controllers(const struct controller_options *options)
         left -= left > 0;
         restart = !world.asked_to_end;
         if (world.asked_to_end)
-            clock_after(0, quit_due, NULL);
+            clock_after(chance_of(1000, 60000), quit_due, NULL);
         controller_run(controller);
         restart = restart || clock_was_killed();
         if (clock_was_killed())

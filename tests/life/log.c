@@ -88,8 +88,11 @@ static enum kube_log_end cannot_open(const struct kube_log *log)
 
     if (pod == NULL)
         return LOG_GONE;
-    if (pod->lost || clock_now_ms() < world.kubelet_deaf_until_ms)
+    if (pod->lost)
         return LOG_UNREACHABLE;
+    /* A kubelet that was just started says 404 of every pod until it has heard of them. */
+    if (clock_now_ms() < world.kubelet_deaf_until_ms)
+        return happens(LOG_DEAF, 50) ? LOG_GONE : LOG_UNREACHABLE;
     if (pod->courier.state != C_RUNNING && pod->courier.state != C_ENDED)
         return LOG_NOT_YET;
     return LOG_CLOSED;

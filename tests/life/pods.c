@@ -494,8 +494,13 @@ static void count_pods(void)
     LIST_EACH(node, &pods)
     {
         const struct wpod *pod = list_of(node, struct wpod, node);
-        live += !pod->gone && !pod->deleting;
+        if (!pod->gone && !pod->deleting && !pod->job->counted) {
+            pod->job->counted = true; /* an attempt that never began stays until the next one is safe */
+            live++;
+        }
     }
+    for (unsigned i = 0; i < world.job_count; i++)
+        world.jobs[i].counted = false;
     if (live > world.concurrent)
         life_failed("%u pods at once, concurrent is %u", live, world.concurrent);
 }

@@ -14,38 +14,38 @@ struct cJSON;
 
 /* What may go wrong in one life; each life has a few of them. */
 enum trouble {
-    CREATE_LOST,     /* the answer to a create is lost: AlreadyExists comes */
-    CREATE_FAILS,    /* no answer to a create at all, whether it happened or not */
-    QUOTA,           /* a quota is used up for a while */
-    PLAN_FAILS,      /* the plan's create fails, is refused or meets a quota */
-    POD_REFUSED,     /* the pod is refused for good */
-    DELETE_FAILS,    /* deletes fail */
-    PATCH_FAILS,     /* annotations cannot be patched */
-    WATCH_STALLS,    /* events come late */
-    WATCH_RELISTS,   /* events are lost, a list follows */
-    LOG_CLOSES,      /* log streams close or fall silent */
-    LOG_DAMAGE,      /* the path of the log drops, doubles, replaces lines */
-    LOG_DEAF,        /* the kubelet does not serve the log for a while */
-    FILE_DAMAGE,     /* the node's file lacks lines for ever */
-    HOOK_FAILS,      /* courier or its hook fails, build is started all the same */
-    COURIER_IMAGE,   /* courier's image is not there at first */
-    BUILD_IMAGE,     /* the job's image never comes */
-    NODE_REFUSES,    /* the kubelet refuses the bound pod */
-    NO_NODE,         /* it is never scheduled */
-    COURIER_KILLED,  /* courier dies in the middle of the job */
-    POD_DELETED,     /* somebody deletes the pod */
-    NODE_LOST,       /* its node goes away: status known, log not, or nothing */
-    SLOW_PULL,       /* the image takes a minute */
-    PATCH_TRACE,     /* PATCH of the trace fails, before or after it was stored */
-    TRACE_REWIND,    /* DataOps loses the end of a trace */
-    FINAL_412,       /* DataOps wants the whole log again at the end */
-    FINAL_FAILS,     /* the final state is answered by errors or 202 first */
-    DATAOPS_DOWN,    /* no answer for minutes */
-    CANCEL,          /* graceful */
-    ABORT,           /* canceled at once */
-    ACCEPT_REFUSED,  /* DataOps does not want the job right after it gave it */
-    CRASH,           /* the controller is killed */
-    UPGRADE,         /* the controller is stopped by TERM, another one starts */
+    CREATE_LOST,    /* the answer to a create is lost: AlreadyExists comes */
+    CREATE_FAILS,   /* no answer to a create at all, whether it happened or not */
+    QUOTA,          /* a quota is used up for a while */
+    PLAN_FAILS,     /* the plan's create fails, is refused or meets a quota */
+    POD_REFUSED,    /* the pod is refused for good */
+    DELETE_FAILS,   /* deletes fail */
+    PATCH_FAILS,    /* annotations cannot be patched */
+    WATCH_STALLS,   /* events come late */
+    WATCH_RELISTS,  /* events are lost, a list follows */
+    LOG_CLOSES,     /* log streams close or fall silent */
+    LOG_DAMAGE,     /* the path of the log drops, doubles, replaces lines */
+    LOG_DEAF,       /* the kubelet does not serve the log for a while */
+    FILE_DAMAGE,    /* the node's file lacks lines for ever */
+    HOOK_FAILS,     /* courier or its hook fails, build is started all the same */
+    COURIER_IMAGE,  /* courier's image is not there at first */
+    BUILD_IMAGE,    /* the job's image never comes */
+    NODE_REFUSES,   /* the kubelet refuses the bound pod */
+    NO_NODE,        /* it is never scheduled */
+    COURIER_KILLED, /* courier dies in the middle of the job */
+    POD_DELETED,    /* somebody deletes the pod */
+    NODE_LOST,      /* its node goes away: status known, log not, or nothing */
+    SLOW_PULL,      /* the image takes a minute */
+    PATCH_TRACE,    /* PATCH of the trace fails, before or after it was stored */
+    TRACE_REWIND,   /* DataOps loses the end of a trace */
+    FINAL_412,      /* DataOps wants the whole log again at the end */
+    FINAL_FAILS,    /* the final state is answered by errors or 202 first */
+    DATAOPS_DOWN,   /* no answer for minutes */
+    CANCEL,         /* graceful */
+    ABORT,          /* canceled at once */
+    ACCEPT_REFUSED, /* DataOps does not want the job right after it gave it */
+    CRASH,          /* the controller is killed */
+    UPGRADE,        /* the controller is stopped by TERM, another one starts */
     BIG_LOG,
     TROUBLES,
 };
@@ -68,17 +68,17 @@ struct wjob {
     bool delivered;  /* a controller got it */
     bool was_safe;   /* a plan was stored for it */
     bool may_vanish; /* its controller was killed before it was safe */
-    bool aborted, cancel_wished;
-    unsigned finals; /* accepted ones */
-    unsigned scripts; /* how often its script began */
-    bool lossy;       /* bytes of its log may be gone for a reason */
-    bool no_verdict;  /* its end record may be unreadable for a reason */
+    bool aborted, cancel_wished, counted;
+    unsigned finals;       /* accepted ones */
+    unsigned scripts;      /* how often its script began */
+    bool lossy;            /* bytes of its log may be gone for a reason */
+    bool no_verdict;       /* its end record may be unreadable for a reason */
     struct strbuf printed; /* by the courier of the last attempt that spoke */
     enum end courier_end;  /* what its end record says */
     bool printed_over;
     unsigned rewinds;
-    bool end_lost;    /* DataOps lost bytes, and nobody asked it since */
-    bool natural_end; /* courier came to its end undisturbed */
+    bool end_lost;     /* DataOps lost bytes, and nobody asked it since */
+    bool natural_end;  /* courier came to its end undisturbed */
     bool wanted_again; /* 412 was said */
 };
 #define JOBS_MOST 12
@@ -123,7 +123,7 @@ struct wpod {
     struct {
         size_t at;
         int64_t wall_s;
-    } *lines;
+    } * lines;
     size_t line_count, line_room;
     unsigned pieces_left, piece;
     uint64_t kill_at_ms;
