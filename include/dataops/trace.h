@@ -37,6 +37,12 @@ void trace_free(struct trace *trace);
 void trace_accept(struct trace *trace, void (*answered)(void *owner, bool go, bool canceling));
 /* First offset that is still wanted from the reader. */
 uint64_t trace_wanted(const struct trace *trace);
+/* Of a resumed trace: asks where DataOps is when no answer told yet; wants is called once it is known. */
+void trace_locate(struct trace *trace);
+bool trace_is_located(const struct trace *trace);
+/* What DataOps has from trace_wanted() on cannot be shown to the trace again: it goes on behind that, and the report
+ * leaves the checksum out. */
+void trace_skip(struct trace *trace);
 /* Takes bytes that start at trace_wanted(); returns how many were taken (0 when full). The first after a pause goes out
  * at once, then at DataOps' interval, a full PATCH of 1 MiB at once. What DataOps has already (adoption) is only added
  * to the CRC. After an abort everything is taken and goes nowhere. */

@@ -124,12 +124,16 @@ struct grave {
 
 static void grave_free(struct grave *grave)
 {
+    struct controller *controller = grave->cluster->controller;
+
     kube_cancel(grave->call);
     timer_stop(&grave->timer);
     list_remove(&grave->node);
+    controller->grave_count--;
     mem_free(grave->pod);
     mem_free(grave->uid);
     mem_free(grave);
+    intake_has_room(controller);
 }
 
 static void grave_dig(void *owner);
@@ -166,16 +170,8 @@ void cluster_bury(struct cluster *cluster, const char *pod, const char *uid)
     grave->pod = mem_text(pod);
     grave->uid = mem_text(uid);
     list_append(&cluster->graves, &grave->node);
+    cluster->controller->grave_count++;
     grave_dig(grave);
-}
-
-unsigned cluster_graves(const struct cluster *cluster)
-{
-    unsigned count = 0;
-
-    LIST_EACH(node, &cluster->graves)
-    count++;
-    return count;
 }
 
 static void cluster_free_object(void *object)

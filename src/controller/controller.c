@@ -28,15 +28,6 @@ static unsigned controller_unsafe_jobs(const struct controller *controller)
     return count;
 }
 
-static unsigned controller_deletes(const struct controller *controller)
-{
-    unsigned count = 0;
-
-    LIST_EACH(node, &controller->clusters)
-    count += cluster_graves(list_of(node, struct cluster, node));
-    return count;
-}
-
 /* Who waits for the next attempt has no pod that somebody else could go on with. */
 static void controller_give_up_retries(struct controller *controller)
 {
@@ -59,7 +50,7 @@ static void controller_check_end(void *owner)
 {
     struct controller *controller = owner;
     unsigned left = controller->stopping ? controller_unsafe_jobs(controller) : controller->run_count;
-    unsigned asked = controller->open_requests + controller_deletes(controller);
+    unsigned asked = controller->open_requests + controller->grave_count;
     bool late = controller->stopping && loop_now_ms(controller->loop) - controller->stopping_since_ms > STOP_WAIT_MS;
 
     if (late && (left > 0 || asked > 0))

@@ -34,7 +34,7 @@ struct follow {
     bool from_start;     /* the next read starts at byte 0 */
     bool container_over, pod_gone, paused, over, read_any;
     bool was_read, streaming, told_refused;
-    bool again; /* a second reading: what waits for it does not wait long */
+    bool again;             /* a second reading: what waits for it does not wait long */
     uint64_t read_from;     /* follow_position when this read began: behind it is progress */
     uint64_t deaf_since_ms; /* since when reads fail after the container ended; 0 they do not */
     unsigned broken, last_reads, repairs;
@@ -187,6 +187,15 @@ static void follow_deaf(struct follow *follow)
         follow_open_later(follow, backoff_next_ms(&follow->backoff, loop_random(follow->loop)));
 }
 
+static void follow_tell(struct follow *follow, enum kube_log_end end, const struct error *error)
+{
+    if (end == LOG_REFUSED && !follow->told_refused)
+        log_event(LOG_WARN, "log_refused", "pod=%s error=\"%s\"", follow->pod, error->text);
+    else if (end != LOG_CLOSED && error->blame != BLAME_NONE)
+        log_event(LOG_DEBUG, "log_closed", "pod=%s error=\"%s\"", follow->pod, error->text);
+    follow->told_refused = follow->told_refused || end == LOG_REFUSED;
+}
+
 static void follow_ended(void *owner, enum kube_log_end end, const struct error *error)
 {
     struct follow *follow = owner;
@@ -195,11 +204,7 @@ static void follow_ended(void *owner, enum kube_log_end end, const struct error 
     timer_stop(&follow->silence_timer);
     if (follow->over)
         return;
-    if (end == LOG_REFUSED && !follow->told_refused)
-        log_event(LOG_WARN, "log_refused", "pod=%s error=\"%s\"", follow->pod, error->text);
-    else if (end != LOG_CLOSED && error->blame != BLAME_NONE)
-        log_event(LOG_DEBUG, "log_closed", "pod=%s error=\"%s\"", follow->pod, error->text);
-    follow->told_refused = follow->told_refused || end == LOG_REFUSED;
+    follow_tell(follow, end, error);
     /* A kubelet that was just started knows no pod: only the watch tells that one is gone. */
     if (end == LOG_GONE && follow->pod_gone) {
         follow_finish(follow);

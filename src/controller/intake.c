@@ -25,8 +25,9 @@ static bool intake_may_poll(const struct intake *intake)
         return false;
     if (loop_now_ms(controller->loop) < intake->asleep_until_ms)
         return false;
-    /* An open request may bring a job: it holds a place already. */
-    if (controller->run_count + controller->open_requests >= (unsigned)controller->options.config->concurrent)
+    /* An open request may bring a job: it holds a place already; so does a pod that is still to be deleted. */
+    unsigned taken = controller->run_count + controller->grave_count + controller->open_requests;
+    if (taken >= (unsigned)controller->options.config->concurrent)
         return false;
     if (runner->limit > 0 && intake->jobs + open >= (unsigned)runner->limit)
         return false;

@@ -67,7 +67,7 @@ struct controller {
     struct intake *intakes;
     size_t intake_count, next_intake;
     struct list runs;
-    unsigned run_count, open_requests;
+    unsigned run_count, grave_count, open_requests;
     struct timer *poll_timer, *end_timer;
     struct listen_server *listen;
     struct state *state;
@@ -99,14 +99,13 @@ struct run {
     unsigned attempt;
     struct backoff attempts;
     char *pod, *uid, *plan_key;
-    char *old_pod, *old_uid; /* an attempt that never began, kept until the next one is safe */
+    char *old_pod, *old_uid;       /* an attempt that never began, kept until the next one is safe */
     bool pod_maybe, pod_was_maybe; /* a create went out, and whether it happened is not known; the one before it too */
     char early_gone[64];           /* uid of a pod of this name that went before the create was answered */
     struct pod_status status;      /* while uid is NULL: of whatever pod has the name */
     struct strbuf notes;           /* the controller's lines before courier's first byte */
     size_t notes_sent, notes_safe; /* so much of them is on its way to the pod; an adopter will find so much */
-    uint64_t log_next;             /* log offset behind the last byte that the trace took */
-    uint64_t log_end;              /* where the tail stands, once it was placed: what the log says behind it has no place */
+    uint64_t log_end; /* where the tail stands, once it was placed: what the log says behind it has no place */
     bool spoke, log_over, reporting, pod_deleted, has_result, adopted;
     struct result result;
     enum reason cause;
@@ -146,8 +145,6 @@ void cluster_start(struct cluster *cluster);
 void cluster_stop(struct cluster *cluster);
 /* Deletes a pod that no run looks after any more; tried until it is done. */
 void cluster_bury(struct cluster *cluster, const char *pod, const char *uid);
-/* How many of them are left. */
-unsigned cluster_graves(const struct cluster *cluster);
 /* After all clusters were stopped: two may share one client. */
 void cluster_free(struct cluster *cluster);
 

@@ -95,21 +95,24 @@ static uint64_t run_log_wanted(const struct run *run)
     return trace_wanted(run->trace) - run->notes.length + run->holes_bytes - run->holes_text;
 }
 
+/* DataOps wants bytes again that the trace had taken: the log is read once more from its start. */
 void run_log_rewind(struct run *run)
 {
-    uint64_t wanted = trace_wanted(run->trace), offset = 0;
+    uint64_t wanted = trace_wanted(run->trace), next = 0;
 
-    if (run->follow == NULL || run->pod_deleted || wanted < run->notes.length)
-        offset = 0;
-    else
-        offset = run_log_wanted(run);
-    if (run->follow == NULL || (run->tail_placed && wanted >= run->tail_at) || offset >= run->log_next)
+    if (run->tail_placed && wanted >= run->tail_at)
+        return;
+    run->tail_placed = run->reporting = false;
+    if (run->follow == NULL)
+        return;
+    follow_committed(run->follow, &next);
+    if (run->hole.length == 0 && wanted > run->notes.length && run_log_wanted(run) >= next)
+        return;
+    if (next == 0)
         return;
     log_event(LOG_DEBUG, "trace_rewind", "job=%" PRIu64 " offset=%" PRIu64, run->job_id, wanted);
     run->holes_bytes = run->holes_text = 0;
     strbuf_clear(&run->hole);
-    run->tail_placed = run->reporting = false;
-    run->log_next = 0;
     if (!run->pod_deleted) {
         run->log_over = false;
         follow_rewind(run->follow, 0);
@@ -188,7 +191,6 @@ static bool run_put_log(struct run *run)
         if (skip + taken == 0)
             return false;
         follow_take(run->follow, skip + taken);
-        run->log_next = offset + skip + taken;
     }
 }
 
@@ -230,25 +232,50 @@ static bool run_put_last_hole(struct run *run)
     return run_put_hole(run);
 }
 
-void run_pump(struct run *run)
+/* Notes and log, as far as they are known; false when the trace takes no more now. */
+static bool run_put_front(struct run *run)
 {
     struct strbuf notes = run->notes;
 
     notes.length = run->tail_made ? notes.length : run->notes_safe;
     if (!run_put_text(run, &notes, 0))
+        return false;
+    return run->follow == NULL || !run->spoke || (run_settle_notes(run) && run_put_log(run));
+}
+
+/* From here on the trace's end is known. */
+static void run_place_tail(struct run *run)
+{
+    if (run->tail_placed)
         return;
-    if (run->follow != NULL && run->spoke && (!run_settle_notes(run) || !run_put_log(run)))
+    run->tail_at = trace_wanted(run->trace);
+    if (run->log_end == NOWHERE && run->follow != NULL)
+        run->log_end = run_log_wanted(run);
+    run->tail_placed = true;
+}
+
+/* DataOps may have more of an adopted job's log than can be read now: our last lines belong behind that. */
+static bool run_find_end(struct run *run)
+{
+    if (!run->adopted || run->tail_placed)
+        return true;
+    if (!trace_is_located(run->trace)) {
+        trace_locate(run->trace);
+        return false;
+    }
+    trace_skip(run->trace);
+    return true;
+}
+
+void run_pump(struct run *run)
+{
+    if (!run_put_front(run))
         return;
     if (!run->tail_made || (run->follow != NULL && !run->log_over && !run_log_is_put(run)))
         return;
-    if (!run_put_last_hole(run))
+    if (!run_put_last_hole(run) || !run_find_end(run))
         return;
-    if (!run->tail_placed) {
-        run->tail_at = trace_wanted(run->trace);
-        if (run->log_end == NOWHERE && run->follow != NULL)
-            run->log_end = run_log_wanted(run);
-        run->tail_placed = true;
-    }
+    run_place_tail(run);
     if (run_put_text(run, &run->tail, run->tail_at) && !run->reporting)
         run_finish(run);
 }

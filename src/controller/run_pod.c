@@ -193,7 +193,6 @@ static void run_new_attempt(struct run *run)
     run->early_gone[0] = '\0';
     memset(&run->status, 0, sizeof(run->status));
     run->pod_deleted = run->log_over = run->has_result = run->delete_asked = false;
-    run->log_next = 0;
     run->pod = pod_name(url, run->intake->short_token, run->job_id, run->attempt);
     run->plan_key = pod_key(url, run->intake->short_token, run->job_id);
     strmap_set(&run->cluster->runs, run->pod, run);

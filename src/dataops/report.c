@@ -129,7 +129,7 @@ static void send_final(struct trace *trace)
         .state = trace->success ? "success" : "failed",
         .failure_reason = trace->success ? "" : reason_sent(trace->reason, trace->reasons, trace->reason_count),
         .exit_code = trace->success ? 0 : trace->exit_code,
-        .with_output = trace->crc_at == trace->position, /* not when the reader never showed what DataOps has */
+        .with_output = trace_crc_is_whole(trace),
         .crc = trace->crc,
         .bytes = trace->position,
     };

@@ -11,7 +11,8 @@
 #include <string.h>
 
 #define PATCH_MOST    (1u * MIB)
-#define RESUME_PIECE  4096u /* of the PATCH that finds out where DataOps is: it is most likely thrown away */
+#define LOCATE_AT     (1ull << 40) /* no log is as long: the answer is 416 with the true position */
+#define RESUME_PIECE  4096u        /* of the PATCH that finds out where DataOps is: it is most likely thrown away */
 #define GATHER_MS     20u
 #define FULL_GAP_MS   500u /* between PATCHes of 1 MiB: DataOps allows 200 calls a minute */
 #define INTERVAL_MS   3000u
@@ -107,6 +108,10 @@ static void settle(struct trace *trace, bool wants)
 {
     if (trace->refused && trace_pending(trace) < TRACE_BUFFER_MOST) {
         trace->refused = false;
+        wants = true;
+    }
+    if (trace->locating && trace->position_known) {
+        trace->locating = false;
         wants = true;
     }
     if (wants)
@@ -267,11 +272,16 @@ static void touch(struct trace *trace)
         .job_token = trace->job_token,
         .state = "running",
         .failure_reason = "",
-        .with_output = trace->crc_at == trace->position,
+        .with_output = trace_crc_is_whole(trace),
         .crc = trace->crc,
         .bytes = trace->position,
     };
     trace->call = dataops_update_job(trace->dataops, &update, touched, trace);
+}
+
+static bool must_locate(const struct trace *trace)
+{
+    return trace->locating && !trace->position_known && trace_pending(trace) == 0;
 }
 
 static void due(void *owner)
@@ -282,6 +292,9 @@ static void due(void *owner)
         report_step(trace);
     else if (trace_pending(trace) > 0)
         trace_send(trace);
+    else if (must_locate(trace))
+        trace->call = dataops_patch_trace(trace->dataops, trace->job_id, trace->job_token, LOCATE_AT, "\n", 1,
+                                          trace->debug_trace, patched, trace);
     else
         touch(trace);
 }
@@ -296,6 +309,8 @@ static uint64_t next_ms(const struct trace *trace)
     bool full = trace_pending(trace) >= PATCH_MOST;
     uint64_t at_ms;
 
+    if (must_locate(trace))
+        return trace->retry_ms;
     if (trace_pending(trace) == 0)
         return later_of(trace->told_ms + TOUCH_MS, trace->retry_ms);
     at_ms = trace->pending_since_ms + (full ? 0 : GATHER_MS);
@@ -328,7 +343,7 @@ uint64_t trace_wanted(const struct trace *trace)
 
 static void add_crc(struct trace *trace, const char *bytes, size_t length)
 {
-    if (trace->wanted + length <= trace->crc_at)
+    if (trace->crc_lost || trace->wanted + length <= trace->crc_at)
         return;
     size_t known = (size_t)(trace->crc_at - trace->wanted);
     trace->crc = crc32_of(trace->crc, bytes + known, length - known);
@@ -358,6 +373,32 @@ size_t trace_put(struct trace *trace, const char *bytes, size_t length)
     }
     trace_schedule(trace);
     return skipped + kept;
+}
+
+void trace_locate(struct trace *trace)
+{
+    if (trace->position_known || trace->locating)
+        return;
+    trace->locating = true;
+    trace_schedule(trace);
+}
+
+bool trace_is_located(const struct trace *trace)
+{
+    return trace->position_known;
+}
+
+void trace_skip(struct trace *trace)
+{
+    if (!trace->position_known || trace->wanted >= trace->position)
+        return;
+    trace->wanted = trace->position;
+    trace->crc_lost = true;
+}
+
+bool trace_crc_is_whole(const struct trace *trace)
+{
+    return trace->position_known && !trace->crc_lost && trace->crc_at == trace->position;
 }
 
 uint64_t trace_bytes(const struct trace *trace)

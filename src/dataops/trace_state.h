@@ -32,7 +32,9 @@ struct trace {
     struct strbuf buffer;
     uint64_t crc_at; /* crc covers [0, crc_at); it never goes back, so no byte counts twice */
     uint32_t crc;
-    bool refused; /* trace_put took less than it was given */
+    bool crc_lost; /* trace_skip passed over bytes that nobody showed */
+    bool locating; /* the owner waits for position_known */
+    bool refused;  /* trace_put took less than it was given */
 
     /* pacing */
     uint64_t interval_ms, patched_ms, told_ms, pending_since_ms, retry_ms;
@@ -52,6 +54,8 @@ struct trace {
 };
 
 size_t trace_pending(const struct trace *trace);
+/* The CRC covers what DataOps has: not when the reader never showed all of it. */
+bool trace_crc_is_whole(const struct trace *trace);
 /* Arms the timer for whatever is due next. */
 void trace_schedule(struct trace *trace);
 /* Sends the next PATCH; something is pending and no call is open. */

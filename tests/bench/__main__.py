@@ -70,7 +70,8 @@ def main() -> int:
     subprocess.run([CLUSTER, "load", args.archive], check=True, capture_output=True)
     with contextlib.ExitStack() as stack:
         folder = args.folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-        place.start()
+        folder.mkdir(parents=True, exist_ok=True)
+        place.start(folder)
         stack.callback(place.stop)
         table = measure(args, folder, place, stack)
     print("\n" + table.plain())

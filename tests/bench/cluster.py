@@ -19,7 +19,7 @@ from tests.integration.harness.processes import ROOT
 from tests.integration.harness.standin import role
 
 CLUSTER = ROOT / "tests" / "cluster" / "cluster"
-USER = "bench-controller"
+ACCOUNT = "bench-controller"
 ROLE = "dataops-runner-bench"
 
 
@@ -34,6 +34,7 @@ class BenchPlace:
         self.dataops_address = self.env["DATAOPS_CLUSTER_ADDRESS"]
         self.image = self.env["DATAOPS_CLUSTER_JOBS_IMAGE"]
         self.namespace = f"bench-{os.getpid()}"
+        self.user = f"system:serviceaccount:{self.namespace}:{ACCOUNT}"
         self.kubeconfig = ""
         self._audit_from = 0
 
@@ -42,20 +43,31 @@ class BenchPlace:
         lines = subprocess.run([CLUSTER, "env"], check=True, capture_output=True, text=True).stdout.splitlines()
         return dict(shlex.split(line)[1].split("=", 1) for line in lines if line.startswith("export "))
 
-    def start(self) -> None:
-        done = subprocess.run([CLUSTER, "user", USER], check=True, capture_output=True, text=True)
-        self.kubeconfig = done.stdout.strip().splitlines()[-1].removeprefix("KUBECONFIG=")
+    def start(self, folder: Path) -> None:
         rights = role([f"site-{number}" for number in range(1, 10)])
         rights["metadata"]["name"] = ROLE
         self.kubectl("apply", "-f", "-", body=rights)
         self.kubectl("create", "namespace", self.namespace)
-        self.kubectl("create", "rolebinding", ROLE, f"--clusterrole={ROLE}", f"--user={USER}", "-n", self.namespace)
+        self.kubectl("create", "serviceaccount", ACCOUNT, "-n", self.namespace)
+        self.kubectl("create", "rolebinding", ROLE, f"--clusterrole={ROLE}", f"--serviceaccount={self.namespace}:{ACCOUNT}", "-n", self.namespace)
+        self._write_kubeconfig(folder / "kubeconfig")
         deadline = time.monotonic() + 20
         while "default" not in self.kubectl("get", "serviceaccounts", "-n", self.namespace, "-o", "name"):
             if time.monotonic() > deadline:
                 raise RuntimeError("the namespace has no default service account after 20 s")
             time.sleep(0.1)
         self._audit_from = self._audit_path.stat().st_size
+
+    def _write_kubeconfig(self, path: Path) -> None:
+        """The controller connects as it does in a cluster: with a service account's token, without a client certificate."""
+        token = self.kubectl("create", "token", ACCOUNT, "-n", self.namespace, "--duration=24h").strip()
+        admin = yaml.safe_load(Path(self.env["KUBECONFIG"]).read_text())
+        path.write_text(yaml.safe_dump({
+            "apiVersion": "v1", "kind": "Config", "clusters": admin["clusters"][:1], "current-context": "bench",
+            "contexts": [{"name": "bench", "context": {"cluster": admin["clusters"][0]["name"], "user": "bench"}}],
+            "users": [{"name": "bench", "user": {"token": token}}]}))
+        path.chmod(0o600)
+        self.kubeconfig = str(path)
 
     def stop(self) -> None:
         self.kubectl("delete", "namespace", self.namespace, "--wait=false")
@@ -114,11 +126,11 @@ class BenchPlace:
         with self._audit_path.open("rb") as file:
             file.seek(self._audit_from)
             for line in file:
-                if USER.encode() not in line or not line.endswith(b"\n"):
+                if self.user.encode() not in line or not line.endswith(b"\n"):
                     continue
                 event = json.loads(line)
                 about = event.get("objectRef") or {}
-                if event["user"]["username"] != USER:
+                if event["user"]["username"] != self.user:
                     continue
                 is_long = event["verb"] == "watch" or about.get("subresource") == "log"
                 # A long answer is told twice; it counts once, when it began.

@@ -24,7 +24,7 @@ struct kube_call {
 /* Goes on when its call was cancelled: what was sent may have arrived. */
 struct operation {
     struct kube_call *call;
-    enum { DO_CREATE, DO_DRY, DO_GET, DO_DELETE, DO_PATCH, DO_PUT } verb;
+    enum operation_verb { DO_CREATE, DO_DRY, DO_GET, DO_DELETE, DO_PATCH, DO_PUT } verb;
     char *resource, *name, *uid;
     struct cJSON *body;
     enum kube_class kind;
@@ -265,7 +265,7 @@ static void effect_due(void *owner)
     clock_after(operation->kind == KUBE_FAILED ? chance_of(2000, 20000) : chance_of(1, 60), answer_due, operation);
 }
 
-static struct kube_call *begin(struct kube *kube, int verb, const char *resource, const char *name,
+static struct kube_call *begin(struct kube *kube, enum operation_verb verb, const char *resource, const char *name,
                                const struct cJSON *body, kube_done *done, void *owner)
 {
     struct kube_call *call = mem_new(sizeof(*call));

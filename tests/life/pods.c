@@ -399,6 +399,9 @@ static void deleted_from_outside(void *owner)
     if (pod->gone || pod->deleting)
         return;
     pod->job->lossy = pod->job->no_verdict = true;
+    /* with nobody looking its job goes with it: all that was known of it was in the pod */
+    if (life_has(CRASH) || life_has(UPGRADE))
+        pod->job->may_vanish = true;
     pod_delete(pod);
 }
 
@@ -474,7 +477,7 @@ static void scheduled_due(void *owner)
     start_pass(pod);
 }
 
-static int choose_fate(void)
+static enum pod_fate choose_fate(void)
 {
     if (happens(HOOK_FAILS, 50))
         return FATE_HOOK;

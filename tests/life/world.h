@@ -115,7 +115,7 @@ struct wpod {
     bool scheduled, refused, plan_stored, deleting, gone, started, pulling, lost;
     char phase[16], reason[40];
     struct wstatus courier, build;
-    enum { FATE_RUNS, FATE_HOOK, FATE_COURIER_IMAGE, FATE_BUILD_IMAGE, FATE_REFUSED, FATE_NO_NODE } fate;
+    enum pod_fate { FATE_RUNS, FATE_HOOK, FATE_COURIER_IMAGE, FATE_BUILD_IMAGE, FATE_REFUSED, FATE_NO_NODE } fate;
     /* courier */
     bool courier_began, script_began, ended, term;
     struct record_writer writer;

@@ -49,7 +49,7 @@ static void a_cancel_during_a_hook_ends_the_job_at_once(void **state)
     const uint64_t asked_ms = now_ms();
     order(&pod, "cancel");
     pod_finish(&pod);
-    assert_true(now_ms() - asked_ms < 1500);
+    assert_true(now_ms() - asked_ms < 1900);
     assert_int_equal(pod.result.outcome, OUTCOME_CANCELED);
     trace_has_no(&pod, "after_script");
     pod_clear(&pod);
@@ -67,7 +67,7 @@ static void a_deletion_during_a_hook_is_an_interruption(void **state)
     const uint64_t asked_ms = now_ms();
     kill(pod.courier, SIGTERM);
     pod_finish(&pod);
-    assert_true(now_ms() - asked_ms < 1500);
+    assert_true(now_ms() - asked_ms < 1900);
     assert_int_equal(pod.result.outcome, OUTCOME_INTERRUPTED);
     pod_clear(&pod);
 }
@@ -89,7 +89,7 @@ static void a_deletion_during_the_fetch_may_be_tried_again(void **state)
     const uint64_t asked_ms = now_ms();
     kill(pod.courier, SIGTERM);
     pod_finish(&pod);
-    assert_true(now_ms() - asked_ms < 1500);
+    assert_true(now_ms() - asked_ms < 1900);
     assert_int_equal(pod.result.outcome, OUTCOME_NEVER_BEGAN);
     close(server);
     pod_clear(&pod);
@@ -116,7 +116,7 @@ static void a_stop_during_a_download_ends_the_job_at_once(void **state)
     const uint64_t asked_ms = now_ms();
     order(&pod, "stop");
     pod_finish(&pod);
-    assert_true(now_ms() - asked_ms < 1500);
+    assert_true(now_ms() - asked_ms < 1900);
     assert_int_equal(pod.result.outcome, OUTCOME_CANCELED);
     close(server);
     pod_clear(&pod);
@@ -157,7 +157,7 @@ static void a_stop_during_after_script_or_upload_ends_the_job_at_once(void **sta
         const uint64_t asked_ms = now_ms();
         order(&pod, "stop");
         pod_finish(&pod);
-        assert_true(now_ms() - asked_ms < 1500);
+        assert_true(now_ms() - asked_ms < 1900);
         assert_int_equal(pod.result.outcome, OUTCOME_CANCELED);
         close(server);
         pod_clear(&pod);

@@ -110,7 +110,7 @@ static void a_secret_is_masked_up_to_the_moment_of_the_time_limit(void **state)
     struct pod pod;
     (void)state;
     pod_init(&pod);
-    json_set_int(pod.plan, "timeout_s", 1);
+    json_set_int(pod.plan, "timeout_s", 3);
     json_set_int(pod.plan, "output_limit_bytes", 512 * 1024 * 1024);
     plan_mask(&pod, "hunter2-secret");
     plan_step_line(&pod, "script", "trap '' TERM; while :; do printf hunter; printf '2-secret\\n'; done");
