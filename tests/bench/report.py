@@ -25,8 +25,10 @@ a machine's speed changes while one measures.
   had arrived. It is a Python program on the same cores: some ten milliseconds of its own are in every row that ends there, and its
   `git http-backend` is in the rows with git.
 - The script of the first-byte rows goes on after its first line, so that the line must come by itself and not with the job's end.
-- Requests are counted in the apiserver's audit log, by the controller's own service account, all of them: also lease renewals and
-  watches that belong to no job.
+- The kubelet looks at its containers once a second, and only then shows that they run and serves their logs. A pod whose start pass ends
+  just after such a look is seen a second later. So each turn begins its pods at the same share of that second, the turns cover it
+  evenly, and a job is judged by its difference to the bare pod of its turn; that difference is some 0.1 s or, now and then, one look more.
+- Requests are counted in the apiserver's audit log, by the controller's service account.
 - CPU time is the process' CPU clock, user and system. RSS is what the kernel says of the process, shared libraries included.
 - The bulk rows end with a line that holds the time at which it was written; the trace was checked for its length.
 {notes}"""
