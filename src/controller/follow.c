@@ -14,11 +14,13 @@
 #define FOLLOW_SILENCE_MS    75000 /* courier's heartbeat is 30 s: two missed and a half */
 #define FOLLOW_LAST_BYTES_MS 3000  /* how long a stream may go on after its container ended */
 #define FOLLOW_OVERLAP_S     10
+#define FOLLOW_LIVE_MS       5000 /* a stream that has given for so long gives what is written now */
 #define REPAIRS_BEFORE_START 2 /* after this many broken reads in a row, read from byte 0 */
 #define REPAIRS_BEFORE_HOLE  5 /* after this many, what is missing is missing */
 #define LAST_READS_MOST      3 /* plain reads after the container ended */
 #define LAST_READS_AGAIN_MS  300
 #define DEAF_MOST_MS         60000 /* how long a kubelet may not answer after the container ended */
+#define DEAF_AGAIN_MS        25000 /* in a second reading: the trace waits a minute for it */
 
 struct follow {
     struct loop *loop;
@@ -30,7 +32,8 @@ struct follow {
     struct kube_log *log;
     struct timer *open_timer, *silence_timer;
     struct backoff backoff;
-    int64_t last_mark_s; /* wall time of the last proven byte or mark */
+    int64_t live_mark_s; /* wall time of the last mark that came as it was written; 0 none */
+    uint64_t first_data_ms; /* of this read; 0 none yet */
     bool from_start;     /* the next read starts at byte 0 */
     bool container_over, pod_gone, paused, over, read_any;
     bool was_read, streaming, told_refused;
@@ -80,7 +83,9 @@ static void follow_silence_due(void *owner)
  */
 static void follow_heard(struct follow *follow)
 {
-    follow->last_mark_s = loop_wall_us(follow->loop) / 1000000;
+    /* What comes soon after the stream began may have been written long ago. */
+    if (loop_now_ms(follow->loop) - follow->first_data_ms >= FOLLOW_LIVE_MS)
+        follow->live_mark_s = loop_wall_us(follow->loop) / 1000000;
     if (follow_position(follow) > follow->read_from)
         follow->broken = 0;
     backoff_reset(&follow->backoff);
@@ -134,6 +139,8 @@ static void follow_data(void *owner, const char *bytes, size_t length)
     uint64_t marks = follow->reader.marks;
     size_t at = 0;
 
+    if (follow->first_data_ms == 0)
+        follow->first_data_ms = loop_now_ms(follow->loop);
     for (;;) {
         size_t used = 0;
         enum record_news news = record_feed(&follow->reader, bytes + at, length - at, &used);
@@ -181,7 +188,7 @@ static void follow_deaf(struct follow *follow)
 
     if (follow->deaf_since_ms == 0)
         follow->deaf_since_ms = now_ms;
-    if (follow->again || now_ms - follow->deaf_since_ms > DEAF_MOST_MS)
+    if (now_ms - follow->deaf_since_ms > (follow->again ? DEAF_AGAIN_MS : DEAF_MOST_MS))
         follow_finish(follow);
     else
         follow_open_later(follow, backoff_next_ms(&follow->backoff, loop_random(follow->loop)));
@@ -233,13 +240,14 @@ static void follow_start_read(struct follow *follow)
 
     if (follow->over || follow->paused || follow->log != NULL)
         return;
-    if (!follow->from_start && follow->last_mark_s > FOLLOW_OVERLAP_S)
-        request.since_unix_s = follow->last_mark_s - FOLLOW_OVERLAP_S;
+    if (!follow->from_start && follow->live_mark_s > FOLLOW_OVERLAP_S)
+        request.since_unix_s = follow->live_mark_s - FOLLOW_OVERLAP_S;
     if (follow->read_any)
         record_reader_restart(&follow->reader, request.since_unix_s == 0);
     follow->read_any = true;
     follow->from_start = false;
     follow->streaming = request.follow;
+    follow->first_data_ms = 0;
     follow->read_from = follow_position(follow);
     follow->log = kube_log_start(follow->kube, &request, &log_events, follow);
     if (!follow->container_over)

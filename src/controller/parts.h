@@ -115,9 +115,11 @@ struct run {
     struct strbuf tail; /* the controller's lines after courier's last byte */
     bool tail_made, tail_placed;
     uint64_t tail_at;   /* trace offset of its first byte, once it is placed */
-    struct strbuf hole; /* the line that stands for bytes of the log that nobody has any more */
-    uint64_t hole_at, hole_bytes;
-    uint64_t holes_bytes, holes_text; /* log bytes skipped so far, and bytes of the lines put in their place */
+    struct run_hole {
+        uint64_t at;    /* trace offset of the line that stands for them */
+        uint64_t bytes; /* of the log, that nobody has any more */
+    } *holes;
+    size_t hole_count;
     struct kube_call *create_call, *store_call, *delete_call, *order_call, *notes_call;
     struct timer *retry_timer, *start_timer, *wait_timer, *pull_timer, *status_timer, *gone_timer;
     struct timer *delete_timer, *order_timer, *store_timer, *outside_timer, *limit_timer, *free_timer;

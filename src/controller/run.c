@@ -478,7 +478,7 @@ void run_free(struct run *run)
     mem_free(run->reasons);
     strbuf_clear(&run->notes);
     strbuf_clear(&run->tail);
-    strbuf_clear(&run->hole);
+    mem_free(run->holes);
     mem_wipe_free(run->job_token, strlen(run->job_token));
     mem_free(run->job_name);
     mem_free(run->image);

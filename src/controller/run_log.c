@@ -11,7 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define NOWHERE UINT64_MAX
+#define NOWHERE       UINT64_MAX
+#define RUN_HOLE_TEXT 160
 
 static void run_log_over(void *owner);
 
@@ -89,13 +90,32 @@ static void run_log_over(void *owner)
         loop_after(run->controller->loop, &run->status_timer, RUN_STATUS_GRACE_MS, run_log_status_due, run);
 }
 
-/* Log offset that the trace wants next. */
-static uint64_t run_log_wanted(const struct run *run)
+/* The line that stands for bytes that nobody has any more; the same number gives the same line. */
+static size_t run_hole_text(uint64_t bytes, char text[RUN_HOLE_TEXT])
 {
-    return trace_wanted(run->trace) - run->notes.length + run->holes_bytes - run->holes_text;
+    return (size_t)snprintf(text, RUN_HOLE_TEXT,
+                            "\n" SECTION_YELLOW "WARNING: log incomplete: %" PRIu64
+                            " bytes were lost on the way from the node" SECTION_RESET "\n",
+                            bytes);
 }
 
-/* DataOps wants bytes again that the trace had taken: the log is read once more from its start. */
+/* Log offset that the trace wants next, behind the holes that lie before. */
+static uint64_t run_log_wanted(const struct run *run)
+{
+    uint64_t at = trace_wanted(run->trace), lost = 0, said = 0;
+    char text[RUN_HOLE_TEXT];
+
+    for (size_t i = 0; i < run->hole_count; i++) {
+        size_t length = run_hole_text(run->holes[i].bytes, text);
+        lost += run->holes[i].bytes;
+        said += length;
+        if (at < run->holes[i].at + length)
+            at = run->holes[i].at + length;
+    }
+    return at > run->notes.length ? at - run->notes.length - said + lost : 0;
+}
+
+/* DataOps wants bytes again that the trace had taken: the log is read once more. */
 void run_log_rewind(struct run *run)
 {
     uint64_t wanted = trace_wanted(run->trace), next = 0;
@@ -103,19 +123,17 @@ void run_log_rewind(struct run *run)
     if (run->tail_placed && wanted >= run->tail_at)
         return;
     run->tail_placed = run->reporting = false;
+    while (run->hole_count > 0 && run->holes[run->hole_count - 1].at >= wanted)
+        run->hole_count--;
     if (run->follow == NULL)
         return;
     follow_committed(run->follow, &next);
-    if (run->hole.length == 0 && wanted > run->notes.length && run_log_wanted(run) >= next)
-        return;
-    if (next == 0)
+    if (run_log_wanted(run) >= next)
         return;
     log_event(LOG_DEBUG, "trace_rewind", "job=%" PRIu64 " offset=%" PRIu64, run->job_id, wanted);
-    run->holes_bytes = run->holes_text = 0;
-    strbuf_clear(&run->hole);
     if (!run->pod_deleted) {
         run->log_over = false;
-        follow_rewind(run->follow, 0);
+        follow_rewind(run->follow, run_log_wanted(run));
     }
 }
 
@@ -135,27 +153,23 @@ static bool run_put_text(struct run *run, const struct strbuf *text, uint64_t at
     return true;
 }
 
-/* Bytes that nobody has any more become one line with their exact number. */
+/* Puts what is still to be put of the last hole's line. */
 static bool run_put_hole(struct run *run)
 {
-    if (run->hole.length == 0)
+    char text[RUN_HOLE_TEXT];
+    struct strbuf line = { .bytes = text };
+
+    if (run->hole_count == 0)
         return true;
-    if (!run_put_text(run, &run->hole, run->hole_at))
-        return false;
-    run->holes_bytes += run->hole_bytes;
-    run->holes_text += run->hole.length;
-    strbuf_clear(&run->hole);
-    return true;
+    line.length = run_hole_text(run->holes[run->hole_count - 1].bytes, text);
+    return run_put_text(run, &line, run->holes[run->hole_count - 1].at);
 }
 
 static void run_make_hole(struct run *run, uint64_t bytes)
 {
-    strbuf_format(&run->hole,
-                  "\n" SECTION_YELLOW "WARNING: log incomplete: %" PRIu64
-                  " bytes were lost on the way from the node" SECTION_RESET "\n",
-                  bytes);
-    run->hole_at = trace_wanted(run->trace);
-    run->hole_bytes = bytes;
+    run->holes = mem_grow(run->holes, (run->hole_count + 1) * sizeof(*run->holes));
+    run->holes[run->hole_count].at = trace_wanted(run->trace);
+    run->holes[run->hole_count++].bytes = bytes;
     log_event(LOG_WARN, "log_incomplete", "job=%" PRIu64 " lost_bytes=%" PRIu64, run->job_id, bytes);
 }
 
@@ -227,7 +241,7 @@ static bool run_put_last_hole(struct run *run)
     if (run->log_end != NOWHERE)
         end = run->log_end;
 
-    if (run->follow != NULL && run->spoke && !run->tail_placed && run->hole.length == 0 && run_log_wanted(run) < end)
+    if (run->follow != NULL && run->spoke && !run->tail_placed && run_log_wanted(run) < end)
         run_make_hole(run, end - run_log_wanted(run));
     return run_put_hole(run);
 }
@@ -304,7 +318,8 @@ static void run_store_notes(struct run *run)
 
 void run_note(struct run *run, const char *text)
 {
-    if (run->spoke || run->tail_made || run->notes.length > 16 * KIB)
+    /* what an adopted job's log holds at DataOps is not known yet: a line more in front of it would move it */
+    if (run->spoke || run->tail_made || run->adopted || run->notes.length > 16 * KIB)
         return;
     strbuf_format(&run->notes, SECTION_CLEAR "%s" SECTION_RESET "\n", text);
     if (run->uid != NULL && !run->pod_deleted && run->state == JOB_STARTING) {

@@ -73,7 +73,7 @@ static void give_lines(struct kube_log *log, const struct wpod *pod)
         size_t end = log->line + 1 < pod->line_count ? pod->lines[log->line + 1].at : pod->file.length;
 
         log->line++;
-        if (happens(LOG_DAMAGE, 2))
+        if (happens(LOG_DAMAGE, life_has(BIG_LOG) ? 1 : 2))
             add_damaged(&bytes, pod->file.bytes + at, end - at);
         else
             strbuf_add(&bytes, pod->file.bytes + at, end - at);
@@ -141,6 +141,7 @@ static void open_due(void *owner)
     if (log->found != NULL && happens(LOG_DEAF, 15))
         world.kubelet_deaf_until_ms = clock_now_ms() + chance_of(100, 15000);
     trouble = cannot_open(log);
+    life_note("log of %s: follow %d since %d trouble %d", log->pod, log->follow, (int)log->since_s, (int)trouble);
     if (trouble != LOG_CLOSED) {
         log_end(log, trouble);
         return;
