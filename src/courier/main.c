@@ -342,6 +342,8 @@ static int mode_run(char **words, int count, const char *root)
         return wait_ready(root);
     if (count == 3 && strcmp(words[0], "--tidy") == 0)
         return sources_tidy(words[1], words[2]);
+    if (count == 3 && strcmp(words[0], "--clear") == 0)
+        return sources_clear(words[1], words[2]);
     for (size_t i = 0; count == 1 && i < COUNT_OF(modes); i++)
         if (strcmp(words[0], modes[i].word) == 0)
             return modes[i].run();

@@ -22,12 +22,14 @@
 
 /* What is done, in this order; each step is a child or is done at once. */
 enum step {
+    STEP_CLEAR,
     STEP_FOLDER,
     STEP_TIDY,
     STEP_INIT,
     STEP_REMOTE,
     STEP_FETCH,
     STEP_FETCHED,
+    STEP_EMPTY,
     STEP_GIVE,
     STEP_CHECKOUT,
     STEP_CLEAN,
@@ -56,6 +58,11 @@ struct sources {
 
 static void sources_step(struct sources *sources);
 
+static bool is_git(const struct plan *plan)
+{
+    return plan->strategy == PLAN_CLONE || plan->strategy == PLAN_FETCH;
+}
+
 /* --- the end of a step --- */
 
 static void sources_tell(void *owner)
@@ -74,7 +81,7 @@ static void sources_end(struct sources *sources, const struct error *error)
 static void sources_start_over(void *owner)
 {
     struct sources *sources = owner;
-    sources->at = STEP_FOLDER;
+    sources->at = is_git(sources->context->plan) ? STEP_CLEAR : STEP_EMPTY;
     sources->is_roots = !sources->as_job;
     sources_step(sources);
 }
@@ -125,7 +132,9 @@ static void git_ended(void *owner, int status, bool timed_out UNUSED)
         sources_step(sources);
         return;
     }
-    if (code != 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+    if (code != 0 && (sources->at == STEP_CLEAR || sources->at == STEP_EMPTY))
+        error_set(&error, BLAME_SYSTEM, 0, "what is in the project folder cannot be removed");
+    else if (code != 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
         error_set(&error, BLAME_SYSTEM, GIT_FAILED,
                   "git was killed, most likely for memory: raise helper_memory_limit in [runners.kubernetes]");
     else if (code != 0)
@@ -142,10 +151,18 @@ static const struct child_events git_events = { git_output, git_ended };
 
 /* --- steps --- */
 
+static void child_run(struct sources *sources, const struct child_start *start)
+{
+    struct error error = ERROR_NONE;
+    strbuf_cut(&sources->tail, 0);
+    sources->child = child_start(sources->context->loop, start, &git_events, sources, &error);
+    if (!sources->child)
+        sources_fail(sources, &error);
+}
+
 static void git_run(struct sources *sources, const struct words *words)
 {
-    struct context *context = sources->context;
-    struct error error = ERROR_NONE;
+    const struct context *context = sources->context;
     struct child_start start = { .argv = (const char *const *)words->items,
                                  .env = git_environment(sources->git),
                                  .folder = context->plan->project_dir,
@@ -153,10 +170,20 @@ static void git_run(struct sources *sources, const struct words *words)
                                  .pass_fd = -1 };
     context_unprivilege(context, &start);
     start.change_user = start.change_user && sources->as_job;
-    strbuf_cut(&sources->tail, 0);
-    sources->child = child_start(context->loop, &start, &git_events, sources, &error);
-    if (!sources->child)
-        sources_fail(sources, &error);
+    child_run(sources, &start);
+}
+
+/* A large tree takes its time: as a child of courier's own user, so that time limits and orders hold meanwhile. */
+static void clear_run(struct sources *sources, bool is_wanted)
+{
+    const struct plan *plan = sources->context->plan;
+    static const char *const nothing[] = { NULL };
+    const char *const words[] = { sources->context->program, "--clear", plan->builds_dir, plan->project_dir, NULL };
+    const struct child_start start = { .argv = words, .env = nothing, .folder = "/", .output_fd = -1, .pass_fd = -1 };
+    if (is_wanted && file_exists(plan->project_dir))
+        child_run(sources, &start);
+    else
+        sources_next(sources);
 }
 
 static struct folder_owner folder_owner(const struct sources *sources)
@@ -164,11 +191,6 @@ static struct folder_owner folder_owner(const struct sources *sources)
     const struct context *context = sources->context;
     return (
         struct folder_owner){ .give = context->is_root && sources->as_job, .uid = context->uid, .gid = context->gid };
-}
-
-static bool is_git(const struct plan *plan)
-{
-    return plan->strategy == PLAN_CLONE || plan->strategy == PLAN_FETCH;
 }
 
 static bool has_repository(const struct plan *plan)
@@ -196,8 +218,9 @@ bool sources_is_early(const struct context *context)
     return is_git(plan) && plan->pre_get_sources_count == 0 && (plan->strategy == PLAN_CLONE || !has_repository(plan));
 }
 
-/* Makes the project folder: anew for clone, or where a former try failed half way. */
-static int step_folder(struct sources *sources, struct error *error)
+/* The project folder begins anew for clone, where a former try failed half way, and where it belongs to somebody else.
+ */
+static void step_clear(struct sources *sources)
 {
     const struct plan *plan = sources->context->plan;
     const struct folder_owner owner = folder_owner(sources);
@@ -215,10 +238,16 @@ static int step_folder(struct sources *sources, struct error *error)
                    (long long)plan->depth);
     else if (is_git(plan))
         output_say(sources->context->output, TONE_NOTICE, "Fetching changes...");
-    if ((plan->strategy == PLAN_CLONE || is_foreign || (failed_before && !sources->kept)) &&
-        folder_remove(plan->builds_dir, plan->project_dir, error) < 0)
-        return error_within(error, "clear the project folder");
-    return folder_make(plan->builds_dir, plan->project_dir, &owner, error);
+    clear_run(sources, plan->strategy == PLAN_CLONE || is_foreign || (failed_before && !sources->kept));
+}
+
+static int step_folder(struct sources *sources, struct error *error)
+{
+    const struct plan *plan = sources->context->plan;
+    const struct folder_owner owner = folder_owner(sources);
+    if (folder_make(plan->builds_dir, plan->project_dir, &owner, error) < 0)
+        return -1;
+    return sources->as_job ? git_give_files(sources->git, error) : 0;
 }
 
 /* Everything of the project folder that courier made as root becomes the job's. */
@@ -229,8 +258,6 @@ static int step_give(struct sources *sources, struct error *error)
     const struct folder_owner owner = folder_owner(sources);
     if (!is_git(plan))
         output_say(context->output, TONE_NOTICE, "Skipping Git repository setup");
-    if (plan->strategy == PLAN_EMPTY && folder_remove(plan->builds_dir, plan->project_dir, error) < 0)
-        return -1;
     if (folder_make(plan->builds_dir, plan->project_dir, &owner, error) < 0)
         return -1;
     if (folder_give(plan->builds_dir, plan->project_dir, &owner, error) < 0)
@@ -362,6 +389,9 @@ static void sources_step(struct sources *sources)
         return;
     }
     switch (sources->at) {
+    case STEP_CLEAR:
+        step_clear(sources);
+        break;
     case STEP_FOLDER:
         step_now(sources, step_folder);
         break;
@@ -382,6 +412,9 @@ static void sources_step(struct sources *sources)
         break;
     case STEP_FETCHED:
         sources_next(sources);
+        break;
+    case STEP_EMPTY:
+        clear_run(sources, sources->context->plan->strategy == PLAN_EMPTY);
         break;
     case STEP_GIVE:
         step_now(sources, step_give);
@@ -429,10 +462,11 @@ void sources_fetch(struct sources *sources, bool early)
     }
     sources->git = git_new(sources->context, &error);
     if (!sources->git) {
+        sources->attempts_left = 0;
         sources_fail(sources, &error);
         return;
     }
-    sources->at = STEP_FOLDER;
+    sources->at = STEP_CLEAR;
     sources->goal = STEP_FETCHED;
     sources_step(sources);
 }
@@ -440,7 +474,7 @@ void sources_fetch(struct sources *sources, bool early)
 void sources_check_out(struct sources *sources)
 {
     sources->as_job = true;
-    sources->at = STEP_GIVE;
+    sources->at = STEP_EMPTY;
     sources->goal = STEP_OVER;
     sources_step(sources);
 }

@@ -20,6 +20,8 @@ void sources_check_out(struct sources *sources);
 /* Ends what runs; done is not called any more. NULL is fine. */
 void sources_free(struct sources *sources);
 
+/* The child that removes a project folder with all that is in it; the exit code. */
+int sources_clear(const char *builds_dir, const char *folder);
 /* The child that clears a repository of what an earlier job may have left in it: configuration, hooks, locks. Runs as
  * the job's user in folder; the exit code. */
 int sources_tidy(const char *builds_dir, const char *folder);

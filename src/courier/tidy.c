@@ -88,6 +88,15 @@ static int repository_tidy(int project, struct error *error)
     return 0;
 }
 
+int sources_clear(const char *builds_dir, const char *folder)
+{
+    struct error error = ERROR_NONE;
+    if (folder_remove(builds_dir, folder, &error) == 0)
+        return 0;
+    fprintf(stderr, "%s\n", error.text);
+    return 1;
+}
+
 int sources_tidy(const char *builds_dir, const char *folder)
 {
     struct error error = ERROR_NONE;

@@ -91,6 +91,64 @@ static void users_without_a_passwd_entry_commit_and_keep_their_files(void **stat
     repository_clear(&all);
 }
 
+static void a_folder_that_cannot_be_made_is_tried_again_without_git_as_well(void **state)
+{
+    static const char *const strategies[] = { "none", "empty" };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(strategies); i++) {
+        struct pod pod;
+        pod_init(&pod);
+        json_set_text(json_get(pod.plan, "git"), "strategy", strategies[i]);
+        json_set_int(json_get(pod.plan, "git"), "attempts", 2);
+        shell("mkdir -p %s/builds/g %s/builds/other; ln -s ../other %s/builds/h", pod.root, pod.root, pod.root);
+        char project[300];
+        snprintf(project, sizeof project, "%s/h/p", pod.builds);
+        json_set_text(pod.plan, "project_dir", project);
+        plan_step_line(&pod, "script", "ls -A; echo script ran");
+        plan_store(&pod);
+        pod_start_courier(&pod);
+        pod_start_step(&pod, job_user());
+        pod_read_until(&pod, "WARNING: Retrying...");
+        shell("rm %s/builds/h", pod.root);
+        pod_finish(&pod);
+        assert_int_equal(pod.result.outcome, OUTCOME_SUCCESS);
+        trace_has(&pod, "script ran\033[0;m\nscript ran\n");
+        pod_clear(&pod);
+    }
+}
+
+static void the_jobs_user_can_read_the_certificates_that_git_needs(void **state)
+{
+    struct pod pod;
+    char command[500];
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof address;
+    (void)state;
+    pod_init(&pod);
+    const int silent = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(silent, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(silent, 4), 0);
+    assert_int_equal(getsockname(silent, (struct sockaddr *)&address, &size), 0);
+    snprintf(command, sizeof command, "https://127.0.0.1:%u/g/p.git", ntohs(address.sin_port));
+    json_set_text(json_get(pod.plan, "git"), "url", command);
+    json_set_text(json_get(pod.plan, "git"), "strategy", "clone");
+    json_set_text(json_get(pod.plan, "server"), "ca", "a certificate\n");
+    json_add_text(json_set_array(json_get(pod.plan, "hooks"), "pre_get_sources"), "true"); /* so it is fetched late */
+    plan_step_line(&pod, "script", "true");
+    plan_store(&pod);
+    pod_start_courier(&pod);
+    pod_start_step(&pod, job_user());
+    pod_read_until(&pod, "Created fresh repository.");
+    snprintf(command, sizeof command,
+             "until pid=$(pgrep -P %d -f '^git fetch'); do sleep 0.05; done; "
+             "file=$(tr '\\0' '\\n' < /proc/$pid/environ | sed -n 's/^[^=]*=\\(\\/.*sslCAInfo.pem\\)$/\\1/p'); "
+             "test \"$(stat -c %%u $file)\" = %u",
+             (int)pod.courier, (unsigned)job_user());
+    shell("%s", command);
+    close(silent);
+    pod_clear(&pod);
+}
+
 static void nothing_was_run(const struct pod *pod)
 {
     assert_int_equal(access(pod_path(pod, "/attacked"), F_OK), -1);
@@ -182,6 +240,8 @@ int main(void)
         cmocka_unit_test(a_repository_of_another_user_is_cloned_anew),
         cmocka_unit_test(a_folder_of_another_user_can_be_written_without_git_as_well),
         cmocka_unit_test(users_without_a_passwd_entry_commit_and_keep_their_files),
+        cmocka_unit_test(a_folder_that_cannot_be_made_is_tried_again_without_git_as_well),
+        cmocka_unit_test(the_jobs_user_can_read_the_certificates_that_git_needs),
         cmocka_unit_test(extra_flags_of_fetch_name_no_program),
         cmocka_unit_test(an_extra_flag_may_have_a_word_of_its_own),
         cmocka_unit_test(a_hook_leaves_nothing_running_while_git_works),
