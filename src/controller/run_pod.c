@@ -39,12 +39,13 @@ static bool run_may_have_happened(const struct kube_answer *answer)
     return answer->kind == KUBE_FAILED || (answer->kind == KUBE_REFUSED && answer->status >= 500);
 }
 
-/* Kubernetes does not answer, or not now: it may later. */
+/* Kubernetes does not answer, or not now: it may later. A 500 without a reason is not of that kind: etcd refuses an
+ * object that is too large so. */
 static bool run_may_pass(struct run *run, const struct kube_answer *answer)
 {
     uint64_t now_ms = loop_now_ms(run->controller->loop);
 
-    if (answer->kind != KUBE_BUSY && answer->kind != KUBE_UNAUTHORIZED && !run_may_have_happened(answer))
+    if (answer->kind != KUBE_BUSY && answer->kind != KUBE_UNAUTHORIZED && answer->kind != KUBE_FAILED)
         return false;
     if (run->unanswered_at_ms == 0)
         run->unanswered_at_ms = now_ms;
