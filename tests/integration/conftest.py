@@ -1,7 +1,7 @@
 """Fixtures of the integration cases.
 
 `site` is shared by all cases of a run: one stand-in pair (or the real cluster) and one controller. A case that needs a
-controller of its own asks for `make_site`. Jobs declared with @runs(...) are added when the first case of their module
+controller of its own asks for `make_site`. Jobs declared with @runs(...) are added when the first case of their group
 starts, so that they run side by side while the cases wait for them one after the other:
 
     @runs(script=["exit 42"])
@@ -23,13 +23,13 @@ from tests.integration.harness.site import DataOpsProcess, Site
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "runs(**jobs): jobs that are added when the module starts; see tests/integration/conftest.py")
+    config.addinivalue_line("markers", "runs(**jobs): jobs that are added when the group starts; see tests/integration/conftest.py")
 
 
 def pytest_xdist_auto_num_workers(config):
-    """Files run side by side on the stand-ins, each worker with a pair of its own; a real cluster is one. Most cases wait."""
+    """Classes run side by side on the stand-ins, each worker with a pair of its own; a real cluster is one. Most cases wait."""
     asked = os.environ.get("DATAOPS_WORKERS")
-    return int(asked) if asked else 3 if places.chosen() == places.STANDIN and len(_files(config)) != 1 else 0
+    return int(asked) if asked else 6 if places.chosen() == places.STANDIN and len(_files(config)) != 1 else 0
 
 
 def _files(config) -> list[str]:
@@ -38,6 +38,8 @@ def _files(config) -> list[str]:
 
 
 def pytest_collection_modifyitems(items):
+    slow = {item.nodeid.rsplit("::", 1)[0] for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.nodeid.rsplit("::", 1)[0] not in slow)  # so that none of them is last and alone
     if places.chosen() == places.STANDIN:
         return
     for item in items:
@@ -107,7 +109,7 @@ def make_site(folder, programs, place, dataops):
 
 
 class Declared:
-    """The jobs of one module, by case and name."""
+    """The jobs of one group, by case and name."""
 
     def __init__(self, site, items) -> None:
         self._jobs = {}
@@ -130,15 +132,22 @@ def declared(item, marker) -> dict[str, dict]:
     return {"job": given}
 
 
-@pytest.fixture(scope="module")
-def declared_jobs(request, site):
-    items = [item for item in request.session.items if item.fspath == request.node.fspath]
-    return Declared(site, items)
+def group(item) -> str:
+    """Whose jobs are added together: those of a module; among several workers those of a class, as cases are dealt out."""
+    return item.nodeid.rsplit("::", 1)[0] if hasattr(item.config, "workerinput") else str(item.fspath)
+
+
+@pytest.fixture(scope="session")
+def declared_jobs() -> dict[str, Declared]:
+    return {}
 
 
 @pytest.fixture
-def jobs(request, declared_jobs):
-    return declared_jobs.of(request.node.nodeid)
+def jobs(request, declared_jobs, site):
+    name = group(request.node)
+    if name not in declared_jobs:
+        declared_jobs[name] = Declared(site, [item for item in request.session.items if group(item) == name])
+    return declared_jobs[name].of(request.node.nodeid)
 
 
 @pytest.fixture

@@ -72,7 +72,8 @@ class TestRequests:
 
 
 @standin_only(reason="a real API server gives these answers only by chance")
-class TestBadAnswers:
+@pytest.mark.slow(reason="a quota is asked again after half a minute")
+class TestRefusals:
     @pytest.mark.parametrize("status, reason", [
         ({"code": 403, "reason": "Forbidden", "message": 'pods "x" is forbidden: violates PodSecurity "restricted:latest"'},
          "runner_configuration_error"),
@@ -99,21 +100,6 @@ class TestBadAnswers:
         job = site.job(["echo ran"]).succeeds(60)
         assert "quota" in job.text
 
-    @pytest.mark.parametrize("do", [
-        {"text": {"code": 429, "body": "Too many requests, please try again later.\n", "retry_after_s": 1}},
-        {"status": {"code": 429, "reason": "TooManyRequests", "message": "slow", "retry_after_s": 1}},
-        {"status": {"code": 503, "reason": "ServiceUnavailable", "message": "not now"}},
-        {"status": {"code": 500, "reason": "ServerTimeout", "message": "later", "retry_after_s": 1}},
-        {"cut": True}, {"lose_answer": True}, {"dribble_s": 0.3},
-    ], ids=["429-plain", "429", "503", "server-timeout", "cut", "lost-answer", "half-an-answer"])
-    @pytest.mark.parametrize("resource", ["pods", "secrets"])
-    def test_passing_trouble_with_a_create_is_only_delay(self, lonely, place, resource, do):
-        site = lonely()
-        place.fault({"verb": "create", "resource": resource, "namespace": site.namespace}, do)
-        job = site.job(["echo ran"]).succeeds(90)
-        assert job.script_output().count("ran") == 1
-        assert len(place.pod_names(job.id)) <= 2
-
     def test_a_name_that_is_taken_by_another_is_a_clash_and_ends_with_words(self, lonely, place):
         site = lonely()
         place.fault({"verb": "create", "resource": "pods", "namespace": site.namespace},
@@ -136,6 +122,29 @@ class TestBadAnswers:
         assert job.pods() == []
         place.clear_faults()
 
+
+@standin_only(reason="a real API server gives these answers only by chance")
+@pytest.mark.slow(reason="every case waits between tries")
+class TestPassingTrouble:
+    @pytest.mark.parametrize("do", [
+        {"text": {"code": 429, "body": "Too many requests, please try again later.\n", "retry_after_s": 1}},
+        {"status": {"code": 429, "reason": "TooManyRequests", "message": "slow", "retry_after_s": 1}},
+        {"status": {"code": 503, "reason": "ServiceUnavailable", "message": "not now"}},
+        {"status": {"code": 500, "reason": "ServerTimeout", "message": "later", "retry_after_s": 1}},
+        {"cut": True}, {"lose_answer": True}, {"dribble_s": 0.3},
+    ], ids=["429-plain", "429", "503", "server-timeout", "cut", "lost-answer", "half-an-answer"])
+    @pytest.mark.parametrize("resource", ["pods", "secrets"])
+    def test_passing_trouble_with_a_create_is_only_delay(self, lonely, place, resource, do):
+        site = lonely()
+        place.fault({"verb": "create", "resource": resource, "namespace": site.namespace}, do)
+        job = site.job(["echo ran"]).succeeds(90)
+        assert job.script_output().count("ran") == 1
+        assert len(place.pod_names(job.id)) <= 2
+
+
+@standin_only(reason="a real API server gives these answers only by chance")
+@pytest.mark.slow(reason="a silent watch is given up after half a minute")
+class TestWatch:
     @pytest.mark.parametrize("do", [
         {"error": {"code": 410, "reason": "Expired", "message": "too old resource version", "after_events": 1}},
         {"close_after": {"events": 2, "code": 1000}}, {"cut_after": {"events": 2}}, {"silent_after": {"events": 1}},
@@ -152,6 +161,9 @@ class TestBadAnswers:
         assert job.script_output().split() == ["one", "two"]
         assert site.controller.running
 
+
+@standin_only(reason="a real API server gives these answers only by chance")
+class TestLogAndDelete:
     @pytest.mark.parametrize("do", [
         {"status": {"code": 401, "reason": "Unauthorized", "message": "Unauthorized"}},
         {"status": {"code": 403, "reason": "Forbidden", "message": "pods/log is forbidden"}},

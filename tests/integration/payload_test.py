@@ -240,6 +240,7 @@ class TestNotYet:
 
 
 @standin_only(reason="the real cluster's images are made by its tests")
+@pytest.mark.slow(reason="an image that cannot be pulled gets half a minute")
 class TestImages:
     @runs(script=["echo never"], image="absent/image:1")
     def test_an_image_that_cannot_be_pulled_fails_with_its_name(self, job):

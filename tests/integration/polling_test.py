@@ -35,9 +35,9 @@ def fault(site, **given):
     return site.dataops.fault("/jobs/request", body=site.runner["token"], **given)
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture
 def held(folder, programs, place, dataops):
-    """A site whose poll is held open for a minute while the other cases run; the last case looks at it."""
+    """A site whose poll is held open for a minute."""
     site = Site(folder, dataops, place).start()
     polls_after(site, 1)
     number = fault(site, hold_s=60)
@@ -70,6 +70,7 @@ class TestPatience:
         assert len(site.polls()) == count
 
 
+@pytest.mark.slow(reason="every case is several rounds of polling")
 class TestHealth:
     def test_three_times_forbidden_stops_this_runner_only(self, make_site, site):
         mine = make_site()
@@ -205,6 +206,7 @@ class TestTls:
         assert site.controller.running
 
 
+@pytest.mark.slow(reason="a poll is held for a minute")
 class TestPatienceOfAMinute:
     def test_a_held_poll_is_not_cut(self, held):
         job = held.job(["echo held"])

@@ -115,7 +115,7 @@ class TestRegister:
                            "--token", made["token"], "--name", "by-token", "--tls-ca-file", dataops.info["ca_path"],
                            "--config", str(config))
         assert done.code == 0, done.all
-        assert [r["path"] for r in dataops.requests(since=before)] == ["/api/v4/runners/verify"]
+        assert [r["path"] for r in dataops.requests(path="/api/v4/runners", since=before)] == ["/api/v4/runners/verify"]
         assert tomllib.loads(config.read_text())["runners"][0]["token"] == made["token"]
 
     def test_an_authentication_token_in_the_old_place_verifies_too(self, dataops, programs, tmp_path):
@@ -123,7 +123,7 @@ class TestRegister:
         line = command.register_line(dataops.info["url"], made["token"], "old-place")
         done = command.run(*line, "--config", str(tmp_path / "c.toml"), "--tls-ca-file", dataops.info["ca_path"])
         assert done.code == 0, done.all
-        assert [r["path"] for r in dataops.requests(since=before)] == ["/api/v4/runners/verify"]
+        assert [r["path"] for r in dataops.requests(path="/api/v4/runners", since=before)] == ["/api/v4/runners/verify"]
 
     def test_it_asks_when_it_may(self, dataops, programs, tmp_path):
         info = dataops.info

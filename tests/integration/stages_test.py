@@ -173,6 +173,7 @@ def gone(job, within_s=40):
     return job.pods() == []
 
 
+@pytest.mark.slow(reason="a cancel is heard with the next sign of life")
 class TestCancel:
     def test_a_graceful_cancel_ends_the_script_and_runs_after_script(self, site):
         job = site.job([TICKING + "sleep 600"], after_script=["echo after $CI_JOB_STATUS"],
@@ -259,6 +260,7 @@ class TestUsers:
 
 
 @standin_only(reason="needs a courier or a hook that fails on demand")
+@pytest.mark.slow(reason="attempts are some seconds apart")
 class TestAttempts:
     def test_a_helper_image_that_cannot_be_pulled_is_tried_again_and_then_named(self, make_site):
         site = make_site(kubernetes={"helper_image": "absent/helper:1"})

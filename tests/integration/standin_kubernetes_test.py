@@ -687,7 +687,7 @@ class TestPods:
             begun = time.time_ns()
             await api.patch(f"/pods/{name}", {"metadata": {"annotations": {"dataops-runner/order": "cancel"}}})
             await api.ended(name)
-            assert int((await api.text(name))[1]) - begun < 0.3e9
+            assert int((await api.text(name))[1]) - begun < 5e9, "not before the kubelet looked by itself, a minute later"
         cluster.run(case)
 
     def test_users_groups_capabilities(self, cluster):

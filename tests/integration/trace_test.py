@@ -71,6 +71,7 @@ class TestChunks:
         assert job.script_output().splitlines() == [f"trouble {name}", "omega"]
 
 
+@pytest.mark.slow(reason="intervals of DataOps are kept")
 class TestPace:
     @runs(script=["echo a; sleep 8; echo b"], trace_interval_s=60)
     def test_the_interval_asked_for_is_kept(self, job):
@@ -88,6 +89,7 @@ class TestPace:
         assert touches[-1]["json"]["output"]["bytesize"] > 0
 
 
+@pytest.mark.slow(reason="several rounds of reports")
 class TestRemoteState:
     def test_canceling_on_a_patch_still_runs_after_script(self, site):
         job = site.job(["while :; do echo tick; sleep 0.2; done"], after_script=["echo after $CI_JOB_STATUS"])
@@ -170,6 +172,7 @@ class TestOutputLimit:
         assert job.files()["done.txt"] == b"the end\n"
 
 
+@pytest.mark.slow(reason="an image that cannot be pulled gets half a minute")
 class TestFinalReport:
     @runs(script=["seq 1 1000"])
     def test_it_describes_exactly_what_was_sent_and_comes_last(self, job, no_violations):
