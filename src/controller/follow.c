@@ -15,9 +15,9 @@
 #define FOLLOW_LAST_BYTES_MS 3000  /* how long a stream may go on after its container ended */
 #define FOLLOW_OVERLAP_S     10
 #define FOLLOW_LIVE_MS       5000 /* a stream that has given for so long gives what is written now */
-#define REPAIRS_BEFORE_START 2 /* after this many broken reads in a row, read from byte 0 */
-#define REPAIRS_BEFORE_HOLE  5 /* after this many, what is missing is missing */
-#define LAST_READS_MOST      3 /* plain reads after the container ended */
+#define REPAIRS_BEFORE_START 2    /* after this many broken reads in a row, read from byte 0 */
+#define REPAIRS_BEFORE_HOLE  5    /* after this many, what is missing is missing */
+#define LAST_READS_MOST      3    /* plain reads after the container ended */
 #define LAST_READS_AGAIN_MS  300
 #define DEAF_MOST_MS         60000 /* how long a kubelet may not answer after the container ended */
 #define DEAF_AGAIN_MS        25000 /* in a second reading: the trace waits a minute for it */
@@ -32,9 +32,9 @@ struct follow {
     struct kube_log *log;
     struct timer *open_timer, *silence_timer;
     struct backoff backoff;
-    int64_t live_mark_s; /* wall time of the last mark that came as it was written; 0 none */
+    int64_t live_mark_s;    /* wall time of the last mark that came as it was written; 0 none */
     uint64_t first_data_ms; /* of this read; 0 none yet */
-    bool from_start;     /* the next read starts at byte 0 */
+    bool from_start;        /* the next read starts at byte 0 */
     bool container_over, pod_gone, paused, over, read_any;
     bool was_read, streaming, told_refused;
     bool again;             /* a second reading: what waits for it does not wait long */

@@ -114,11 +114,11 @@ struct run {
     bool cause_is_system;
     struct strbuf tail; /* the controller's lines after courier's last byte */
     bool tail_made, tail_placed;
-    uint64_t tail_at;   /* trace offset of its first byte, once it is placed */
+    uint64_t tail_at; /* trace offset of its first byte, once it is placed */
     struct run_hole {
         uint64_t at;    /* trace offset of the line that stands for them */
         uint64_t bytes; /* of the log, that nobody has any more */
-    } *holes;
+    } * holes;
     size_t hole_count;
     struct kube_call *create_call, *store_call, *delete_call, *order_call, *notes_call;
     struct timer *retry_timer, *start_timer, *wait_timer, *pull_timer, *status_timer, *gone_timer;

@@ -1,7 +1,5 @@
-"""The fixtures of the integration cases, on the real cluster only."""
+"""These cases run on the real cluster only; their fixtures are those of tests/conftest.py."""
 
 import os
 
 os.environ.setdefault("DATAOPS_CLUSTER", "real")
-
-from tests.integration.conftest import *  # noqa: E402,F401,F403

@@ -141,6 +141,15 @@ class TestPassingTrouble:
         assert job.script_output().count("ran") == 1
         assert len(place.pod_names(job.id)) <= 2
 
+    def test_a_server_that_comes_back_may_not_know_the_rights_yet(self, lonely, place):
+        """It is away, then forbids everything until it has read the roles (seen on a real one)."""
+        site = lonely()
+        create = {"verb": "create", "resource": "pods", "namespace": site.namespace}
+        place.fault(create, {"status": {"code": 503, "reason": "ServiceUnavailable", "message": "not now"}})
+        place.fault(create, {"status": {
+            "code": 403, "reason": "Forbidden", "message": 'pods is forbidden: User "u" cannot create resource "pods" in API group ""'}}, times=2)
+        site.job(["echo ran"]).succeeds(60)
+
 
 @standin_only(reason="a real API server gives these answers only by chance")
 @pytest.mark.slow(reason="a silent watch is given up after half a minute")

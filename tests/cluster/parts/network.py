@@ -26,7 +26,9 @@ def _run(*command: str, must: bool = True) -> str:
 def up(place: Places) -> None:
     """Makes the bridge with its address before the kubelet looks for it."""
     if Path(f"/sys/class/net/{places.BRIDGE}").exists():
-        raise Trouble(f"the bridge {places.BRIDGE} exists already: another test cluster runs, or was not taken down")
+        if _kubelet_runs():
+            raise Trouble(f"the bridge {places.BRIDGE} exists already: another test cluster runs, take it down first")
+        _take_away()  # left by a cluster that was killed
     if ":KUBE-SERVICES" in _run("iptables-save", must=False):
         raise Trouble("this machine already runs a Kubernetes (iptables has KUBE-SERVICES); the test cluster would disturb it")
     (place.state / "ip_forward").write_text(_FORWARD.read_text())
@@ -59,15 +61,29 @@ def _drop_chains(program: str) -> None:
         )  # fmt: skip
 
 
-def down(place: Places) -> None:
-    """Takes away what `up`, kubelet and kube-proxy made, and restores forwarding."""
-    saved = place.state / "ip_forward"
-    if not saved.exists():
-        return
+def _kubelet_runs() -> bool:
+    for name in Path("/proc").glob("[0-9]*/comm"):
+        try:
+            if name.read_text(errors="replace").strip() == "kubelet":
+                return True
+        except OSError:  # it ended meanwhile
+            continue
+    return False
+
+
+def _take_away() -> None:
     for rule in _RULES:
         _run("iptables", "-w", "-D", *rule, must=False)
     for program in ("iptables", "ip6tables"):
         _drop_chains(program)
     _run("ip", "link", "delete", places.BRIDGE, must=False)
+
+
+def down(place: Places) -> None:
+    """Takes away what `up`, kubelet and kube-proxy made, and restores forwarding."""
+    saved = place.state / "ip_forward"
+    if not saved.exists():
+        return
+    _take_away()
     _FORWARD.write_text(saved.read_text())
     saved.unlink()

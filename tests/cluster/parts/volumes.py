@@ -7,7 +7,7 @@ from . import programs
 from .places import Places
 from .trouble import Trouble
 
-COUNT = 8
+COUNT = 16
 SIZE = "50Gi"
 
 

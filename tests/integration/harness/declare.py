@@ -6,7 +6,7 @@ import pytest
 
 
 def runs(**jobs):
-    """Jobs a case needs, added when its group starts. See tests/integration/conftest.py."""
+    """Jobs a case needs, added when its group starts. See tests/conftest.py."""
     return pytest.mark.runs(**jobs)
 
 

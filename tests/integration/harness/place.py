@@ -47,7 +47,7 @@ class Place:
 
     # -- looking in ------------------------------------------------------
     def pods(self) -> list[dict]:
-        """All pods of all namespaces, as the API gives them."""
+        """All pods of the run's namespaces, as the API gives them."""
         raise NotImplementedError
 
     def objects(self) -> list[dict]:

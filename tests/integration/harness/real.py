@@ -21,11 +21,12 @@ SAMPLE_S = 0.1
 
 
 class LogKeeper(threading.Thread):
-    """Links every container log file into a folder of its own as soon as it is seen: the kubelet removes them with the pod."""
+    """Links every container log file of the namespaces into a folder of its own as soon as it is seen: the kubelet
+    removes them with the pod."""
 
-    def __init__(self, logs: Path, kept: Path) -> None:
+    def __init__(self, logs: Path, kept: Path, namespaces: list[str]) -> None:
         super().__init__(daemon=True)
-        self.logs, self.kept = logs, kept
+        self.logs, self.kept, self.namespaces = logs, kept, namespaces
         self.over = threading.Event()
         self._seen: set[int] = set()
 
@@ -36,8 +37,9 @@ class LogKeeper(threading.Thread):
 
     def look(self) -> None:
         with contextlib.suppress(FileNotFoundError):  # a folder that goes while it is read: the rest is for the next look
-            for file in self.logs.glob("*/*/*"):
-                self._keep(file)
+            for namespace in list(self.namespaces):
+                for file in self.logs.glob(f"{namespace}_*/*/*"):
+                    self._keep(file)
 
     def _keep(self, file: Path) -> None:
         with contextlib.suppress(FileNotFoundError, FileExistsError):
@@ -68,14 +70,14 @@ class RealPlace(Place):
         self.dataops_address = self.env["DATAOPS_CLUSTER_ADDRESS"]
         self.image = self.env["DATAOPS_CLUSTER_JOBS_IMAGE"]
         self.audit = Path(self.env["DATAOPS_CLUSTER_AUDIT_LOG"])
-        self.audit_began = self.audit.stat().st_size  # what other runs did is not looked at
+        self.audit_began = self.audit.stat().st_size  # what earlier runs did is not looked at
         archive = ROOT / "build" / "dataops-runner-image.tar"
-        subprocess.run([CLUSTER, "load", archive], check=True, capture_output=True)
+        subprocess.run([CLUSTER, "load", "--once", archive], check=True, capture_output=True)
         self.kubeconfig = self._user()
         self.kubectl("apply", "-f", "-", body=role(self.releases))
         # A run has a namespace of its own, so that one cluster serves several runs.
         self.namespace = self.make_namespace(f"jobs-{os.getpid()}")
-        self.keeper = LogKeeper(Path(self.env["DATAOPS_CLUSTER_POD_LOGS"]), folder / "container-logs")
+        self.keeper = LogKeeper(Path(self.env["DATAOPS_CLUSTER_POD_LOGS"]), folder / "container-logs", self.namespaces)
         self.keeper.start()
 
     def _user(self) -> str:
@@ -102,12 +104,14 @@ class RealPlace(Place):
         return {"KUBECONFIG": self.kubeconfig}
 
     def make_namespace(self, name: str) -> str:
-        self.make_empty_namespace(name)
+        name = self.make_empty_namespace(name)
         self.kubectl("create", "rolebinding", USER, "--clusterrole=dataops-runner", f"--user={USER}", "-n", name)
         return name
 
     def make_empty_namespace(self, name: str) -> str:
         """One in which nobody has rights yet."""
+        # Workers count their namespaces each for itself.
+        name = "-".join(filter(None, (name, os.environ.get("PYTEST_XDIST_WORKER"))))
         # One of an earlier run may still be on its way out.
         self.kubectl("wait", "--for=delete", f"namespace/{name}", "--timeout=60s")
         self.kubectl("create", "namespace", name)
@@ -130,7 +134,7 @@ class RealPlace(Place):
         return json.loads(self.kubectl("get", ",".join(kinds), "-A", "-o", "json"))["items"]
 
     def pods(self) -> list[dict]:
-        return self._list("pods")
+        return [pod for pod in self._list("pods") if pod["metadata"]["namespace"] in self.namespaces]
 
     def objects(self) -> list[dict]:
         found = self._list("pods", "secrets", "leases", "events", "configmaps")

@@ -1,4 +1,4 @@
-"""Fixtures of the integration cases.
+"""Fixtures of the integration cases and of those for a real cluster.
 
 `site` is shared by all cases of a run: one stand-in pair (or the real cluster) and one controller. A case that needs a
 controller of its own asks for `make_site`. Jobs declared with @runs(...) are added when the first case of their group
@@ -16,30 +16,48 @@ import os
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.integration.harness import place as places
 from tests.integration.harness.controller import program
 from tests.integration.harness.site import DataOpsProcess, Site
 
 
+WORKERS = {places.STANDIN: 6, places.REAL: 5}
+
+
 def pytest_configure(config):
-    config.addinivalue_line("markers", "runs(**jobs): jobs that are added when the group starts; see tests/integration/conftest.py")
+    config.addinivalue_line("markers", "runs(**jobs): jobs that are added when the group starts; see tests/conftest.py")
 
 
 def pytest_xdist_auto_num_workers(config):
-    """Classes run side by side on the stand-ins, each worker with a pair of its own; a real cluster is one. Most cases wait."""
+    """Most cases wait. Each worker has stand-ins of its own, or namespaces of its own on the one real cluster."""
     asked = os.environ.get("DATAOPS_WORKERS")
-    return int(asked) if asked else 6 if places.chosen() == places.STANDIN and len(_files(config)) != 1 else 0
+    return int(asked) if asked else 0 if _is_one_file(config) else WORKERS[places.chosen()]
 
 
-def _files(config) -> list[str]:
-    """What was asked for; one file or case alone needs no workers."""
-    return [arg for arg in config.args if "::" in arg or arg.endswith(".py")]
+def _is_one_file(config) -> bool:
+    """One file or case alone needs no workers."""
+    return len([arg for arg in config.args if "::" in arg or arg.endswith(".py")]) == 1
+
+
+def scope(nodeid: str) -> str:
+    """What one worker runs in a row: a class; a whole file where releases are installed for all of its cases."""
+    return nodeid.split("::", 1)[0] if nodeid.startswith("cluster/") else nodeid.rsplit("::", 1)[0]
+
+
+class Scheduling(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return Scheduling(config, log)
 
 
 def pytest_collection_modifyitems(items):
-    slow = {item.nodeid.rsplit("::", 1)[0] for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.nodeid.rsplit("::", 1)[0] not in slow)  # so that none of them is last and alone
+    slow = {scope(item.nodeid) for item in items if item.get_closest_marker("slow") or item.nodeid.startswith("cluster/")}
+    items.sort(key=lambda item: scope(item.nodeid) not in slow)  # so that none of them is last and alone
     if places.chosen() == places.STANDIN:
         return
     for item in items:
@@ -134,7 +152,7 @@ def declared(item, marker) -> dict[str, dict]:
 
 def group(item) -> str:
     """Whose jobs are added together: those of a module; among several workers those of a class, as cases are dealt out."""
-    return item.nodeid.rsplit("::", 1)[0] if hasattr(item.config, "workerinput") else str(item.fspath)
+    return scope(item.nodeid) if hasattr(item.config, "workerinput") else str(item.fspath)
 
 
 @pytest.fixture(scope="session")
