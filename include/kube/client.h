@@ -42,7 +42,7 @@ enum kube_class {
     KUBE_QUOTA,    /* 403 exceeded quota: wait */
     KUBE_REFUSED,  /* 400 403(admission, LimitRange, PodSecurity, webhook) 413 415 422, 500 too large: never again; text
                       is the server's */
-    KUBE_FORBIDDEN,    /* 403 RBAC: long back-off */
+    KUBE_FORBIDDEN,    /* 403 RBAC: long back-off. Just after the server did not answer it comes as BUSY instead */
     KUBE_UNAUTHORIZED, /* 401 after one reload */
     KUBE_BUSY,         /* 429; retry_after_ms is set */
     KUBE_FAILED,       /* other 500, 503, 504, no answer: may be tried again, the write may have happened */

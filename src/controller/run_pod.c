@@ -44,11 +44,8 @@ static bool run_may_have_happened(const struct kube_answer *answer)
 static bool run_may_pass(struct run *run, const struct kube_answer *answer)
 {
     uint64_t now_ms = loop_now_ms(run->controller->loop);
-    /* an API server that was restarted forbids everything until it has read the roles */
-    bool comes_back = run->unanswered_at_ms != 0 || run->cluster->in_trouble;
 
-    if (answer->kind != KUBE_BUSY && answer->kind != KUBE_UNAUTHORIZED && answer->kind != KUBE_FAILED &&
-        !(answer->kind == KUBE_FORBIDDEN && comes_back))
+    if (answer->kind != KUBE_BUSY && answer->kind != KUBE_UNAUTHORIZED && answer->kind != KUBE_FAILED)
         return false;
     if (run->unanswered_at_ms == 0)
         run->unanswered_at_ms = now_ms;

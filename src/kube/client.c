@@ -19,8 +19,9 @@ enum {
     FIRST_WAIT_MS = 250,
     MOST_WAIT_MS = 8 * 1000,
     OPEN_TIMEOUT_MS = 45 * 1000, /* the API server itself waits 30 s for a kubelet */
-    OBJECTS_AT_ONCE = 8,         /* a burst queues here: each connection costs a TLS handshake on both sides */
-    LOGS_AT_ONCE = 32,           /* these may wait long for a kubelet, and must not keep the others waiting */
+    COMES_BACK_MS = 30 * 1000,
+    OBJECTS_AT_ONCE = 8, /* a burst queues here: each connection costs a TLS handshake on both sides */
+    LOGS_AT_ONCE = 32,   /* these may wait long for a kubelet, and must not keep the others waiting */
 };
 
 /* Requests of one kind, of which so many may be under way. */
@@ -36,6 +37,7 @@ struct kube {
     struct kube_access access;
     char *user_agent;
     uint64_t refreshed_ms;
+    uint64_t failed_ms; /* when the server last gave no answer; 0 never */
     struct lane objects, logs;
     struct list others; /* all calls that wait for no place */
 };
@@ -239,6 +241,21 @@ static void settle(struct kube_call *call, struct kube_answer *answer)
     deliver(call, answer);
 }
 
+void kube_note_failure(struct kube *kube)
+{
+    kube->failed_ms = loop_now_ms(kube->loop);
+}
+
+/* An API server that was restarted forbids everything until it has read the roles. */
+static void doubt_a_refusal(struct kube *kube, struct kube_answer *answer)
+{
+    if (answer->kind == KUBE_FAILED)
+        kube_note_failure(kube);
+    else if (answer->kind == KUBE_FORBIDDEN && kube->failed_ms != 0 &&
+             loop_now_ms(kube->loop) - kube->failed_ms < COMES_BACK_MS)
+        answer->kind = KUBE_BUSY;
+}
+
 static void http_answered(void *owner, const struct http_reply *reply, const struct error *error)
 {
     struct kube_call *call = owner;
@@ -255,6 +272,7 @@ static void http_answered(void *owner, const struct http_reply *reply, const str
         answer.error = *error;
         error_within(&answer.error, "%s", call->what);
     }
+    doubt_a_refusal(call->kube, &answer);
     struct cJSON *object = answer.object; /* settle may put answer to another use */
     settle(call, &answer);
     json_free(object);

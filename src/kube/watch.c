@@ -105,6 +105,7 @@ static void note_health(struct kube_watch *watch)
 static void failed(struct kube_watch *watch, enum next_step next)
 {
     uint64_t now = loop_now_ms(watch->loop);
+    kube_note_failure(watch->kube);
     if (watch->failing_since_ms == 0)
         watch->failing_since_ms = now;
     /* a version that leads nowhere for a minute may be from another cluster or a restored one */

@@ -68,6 +68,10 @@ static void act(struct loopback_conn *conn, const char *what)
                        "Too many requests, please try again later.");
     } else if (strcmp(what, "text") == 0) {
         loopback_reply(conn, "200 OK", "Content-Type: text/plain\r\n", "plain words");
+    } else if (strcmp(what, "403 rights") == 0) {
+        OWNED_TEXT char *body =
+            cluster_status(403, "Forbidden", "pods is forbidden: User \"u\" cannot get resource \"pods\"", "");
+        loopback_reply_json(conn, "403 Forbidden", body);
     } else if (code == 200) {
         loopback_reply_json(conn, "200 OK", "{\"metadata\":{\"name\":\"x\"}}");
     } else {
@@ -228,6 +232,22 @@ static void statement_34_transient_failures_are_repeated_and_bounded(void **stat
     kube_get(world->cluster.kube, "ns", "pods", "x", done, world);
     until_done(world, 30000);
     assert_int_equal(world->kind, KUBE_FAILED);
+    assert_int_equal(world->asked, 5);
+}
+
+static void a_server_that_comes_back_may_not_know_the_rights_yet(void **state)
+{
+    struct world *world = *state;
+    PLAY(world, "503 ServiceUnavailable", "403 rights", "200");
+    run_get(world);
+    assert_int_equal(world->kind, KUBE_OK);
+    assert_int_equal(world->asked, 3);
+    world->asked = 0;
+    PLAY(world, "403 rights");
+    world->done = false;
+    kube_get(world->cluster.kube, "ns", "pods", "x", done, world);
+    until_done(world, 30000);
+    assert_int_equal(world->kind, KUBE_BUSY);
     assert_int_equal(world->asked, 5);
 }
 
@@ -426,6 +446,7 @@ int main(void)
         CASE(statement_33_a_delete_carries_the_uid_and_gone_is_done),
         CASE(a_patch_is_a_merge_patch),
         CASE(statement_34_transient_failures_are_repeated_and_bounded),
+        CASE(a_server_that_comes_back_may_not_know_the_rights_yet),
         CASE(statement_34_refusals_and_unsafe_requests_are_not_repeated),
         CASE(statement_8_a_busy_server_is_given_its_time),
         CASE(a_deadline_ends_each_try),
