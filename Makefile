@@ -30,7 +30,7 @@ integration: deps-test ## whole jobs on the stand-ins, programs under ASan and U
 	@scripts/integration standin
 cluster: deps-test deps-cluster build ## the same cases and more on a real Kubernetes
 	@scripts/integration real
-test: ## everything that must be green: lint, unit, integration, short fuzz
+test: ## everything that must be green: lint, unit, integration, a real Kubernetes, short fuzz
 	@scripts/test
 fuzz: deps-test ## each fuzz target for SECONDS (60)
 	@scripts/fuzz $(or $(SECONDS_EACH),60)
