@@ -65,7 +65,8 @@ struct config_runner {
     struct config_texts environment;   /* KEY=value */
     struct config_pairs feature_flags; /* FF = "true" | "false" */
     char *tls_ca_file, *tls_cert_file, *tls_key_file;
-    char *docker_image; /* [runners.docker] image: second after kubernetes.image */
+    char *docker_image;                 /* [runners.docker] image: second after kubernetes.image */
+    struct config_texts docker_volumes; /* as written; what they mean stands in kubernetes.volumes */
     struct config_kubernetes kubernetes;
     unsigned line;
 };
@@ -81,8 +82,8 @@ enum config_syntax { CONFIG_TOML, CONFIG_YAML };
 /* By file name: .yaml and .yml are YAML, all else TOML. */
 enum config_syntax config_syntax_of(const char *file_name);
 /* Gives a checked configuration (config_free), or NULL with BLAME_CONFIG "file:line: key: why". file_name only for
- * messages. Unknown keys: a warning with line and nearest name. executor = "docker" is read as kubernetes with one
- * warning. */
+ * messages; values that may be secrets stand in none. Unknown keys: a warning with line and nearest name. executor =
+ * "docker" is read as kubernetes with one warning. */
 struct config *config_load(const char *text, size_t length, enum config_syntax syntax, const char *file_name,
                            struct error *error) MUST_CHECK;
 void config_free(struct config *config);

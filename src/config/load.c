@@ -79,8 +79,8 @@ static int check_runner(const struct reading *reading, struct config_runner *run
     }
     for (size_t i = 0; i < runner->environment.count; i++)
         if (strchr(runner->environment.items[i], '=') == NULL)
-            return read_fail(reading, runner->line, "environment: \"%s\" is not of the form KEY=value",
-                             runner->environment.items[i]);
+            /* its text is not shown: it may be half of a secret */
+            return read_fail(reading, runner->line, "environment: text %zu is not of the form KEY=value", i + 1);
     return 0;
 }
 
@@ -165,7 +165,7 @@ void config_free(struct config *config)
 
         volumes_clear(&runner->kubernetes.volumes);
         read_clear(&schema_kubernetes, &runner->kubernetes);
-        mem_free(runner->docker_image);
+        read_clear(&schema_docker, runner);
         read_clear(&schema_runner, runner);
     }
     mem_free(config->runners);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 static void *field(void *target, const struct schema_key *key)
 {
@@ -96,40 +97,43 @@ static bool is_quantity(const char *text)
     return false;
 }
 
-static bool is_choice(const char *choices, const char *text)
+/* Gives the word among the choices that is meant, whatever its capitals, or NULL. */
+static char *choice_of(const char *choices, const char *text)
 {
     size_t length = strlen(text);
 
     for (const char *at = choices; *at != '\0';) {
         size_t word = strcspn(at, " ");
-        if (word == length && strncmp(at, text, length) == 0)
-            return true;
+        if (word == length && strncasecmp(at, text, length) == 0)
+            return mem_copy(at, length);
         at += word + strspn(at + word, " ");
     }
-    return false;
+    return NULL;
 }
 
 static int wrong_kind(const struct reading *reading, const struct tree *value, const char *wanted)
 {
-    return read_fail(reading, value->line, "%s: a %s is expected, this is a %s", value->key, wanted,
+    return read_fail(reading, value->line, "%s: %s is expected, this is a %s", value->key, wanted,
                      tree_kind_name(value->kind));
 }
 
 static int read_text(const struct reading *reading, const struct schema_key *key, const struct tree *value,
                      void *target)
 {
+    OWNED_TEXT char *choice = NULL;
+
     if (value->kind != TREE_TEXT && value->kind != TREE_INTEGER && value->kind != TREE_FLOAT)
-        return wrong_kind(reading, value, "text");
+        return wrong_kind(reading, value, "a text");
     if (value->kind != TREE_TEXT && key->kind == KEY_TEXT)
-        return wrong_kind(reading, value, "text");
-    if (key->choices != NULL && !is_choice(key->choices, value->text))
+        return wrong_kind(reading, value, "a text");
+    if (value->text[0] == '\0')
+        return 0; /* as if not written: the stock runner writes every key, most of them empty */
+    if (key->choices != NULL && (choice = choice_of(key->choices, value->text)) == NULL)
         return read_fail(reading, value->line, "%s: \"%s\" is not one of: %s", key->name, value->text, key->choices);
-    if (key->kind == KEY_QUANTITY && value->text[0] != '\0' && !is_quantity(value->text))
+    if (key->kind == KEY_QUANTITY && !is_quantity(value->text))
         return read_fail(reading, value->line, "%s: \"%s\" is no quantity such as 500m, 2, 256Mi", key->name,
                          value->text);
-    if (key->kind == KEY_QUANTITY && value->text[0] == '\0')
-        return 0;
-    set_text(target, key, value->text);
+    set_text(target, key, choice != NULL ? choice : value->text);
     return 0;
 }
 
@@ -137,7 +141,7 @@ static int read_integer(const struct reading *reading, const struct schema_key *
                         void *target)
 {
     if (value->kind != TREE_INTEGER)
-        return wrong_kind(reading, value, "whole number");
+        return wrong_kind(reading, value, "a whole number");
     if (value->integer < key->least || value->integer > key->most)
         return read_fail(reading, value->line, "%s: %" PRId64 " is not between %" PRId64 " and %" PRId64, key->name,
                          value->integer, key->least, key->most);
@@ -158,7 +162,9 @@ static int read_duration(const struct reading *reading, const struct schema_key 
                          void *target)
 {
     if (value->kind != TREE_TEXT)
-        return wrong_kind(reading, value, "duration such as \"1h30m\"");
+        return wrong_kind(reading, value, "a duration such as \"1h30m\"");
+    if (value->text[0] == '\0')
+        return 0;
     if (duration_parse_ms(value->text, field(target, key)) < 0)
         return read_fail(reading, value->line, "%s: \"%s\" is no duration such as 90s, 1h30m", key->name, value->text);
     return 0;
@@ -170,11 +176,12 @@ static int read_texts(const struct reading *reading, const struct schema_key *ke
     struct config_texts *texts = field(target, key);
 
     if (value->kind == TREE_TEXT) {
-        read_add_text(texts, value->text);
+        if (value->text[0] != '\0')
+            read_add_text(texts, value->text);
         return 0;
     }
     if (value->kind != TREE_LIST)
-        return wrong_kind(reading, value, "list of texts");
+        return wrong_kind(reading, value, "a list of texts");
     for (const struct tree *item = value->first; item != NULL; item = item->next) {
         if (item->kind != TREE_TEXT)
             return read_fail(reading, item->line, "%s: only texts may stand in this list", key->name);
@@ -187,13 +194,31 @@ static int read_pairs(const struct reading *reading, const struct schema_key *ke
                       void *target)
 {
     if (value->kind != TREE_TABLE)
-        return wrong_kind(reading, value, "table");
+        return wrong_kind(reading, value, "a table");
     for (const struct tree *item = value->first; item != NULL; item = item->next) {
         if (item->kind == TREE_TABLE || item->kind == TREE_LIST || item->kind == TREE_NULL)
             return read_fail(reading, item->line, "%s: the value of \"%s\" must be a text", key->name, item->key);
-        read_add_pair(field(target, key), item->key, item->text);
+        OWNED_TEXT char *choice = key->choices != NULL ? choice_of(key->choices, item->text) : NULL;
+        if (key->choices != NULL && choice == NULL && item->text[0] != '\0')
+            return read_fail(reading, item->line, "%s: \"%s\" of %s is not one of: %s", key->name, item->text,
+                             item->key, key->choices);
+        read_add_pair(field(target, key), item->key, choice != NULL ? choice : item->text);
     }
     return 0;
+}
+
+/* Empty texts, false, 0 and tables of those ask for nothing. */
+static bool asks_for_something(const struct tree *value)
+{
+    bool asks = false;
+
+    if (value->kind == TREE_TEXT)
+        return value->text[0] != '\0';
+    if (value->kind == TREE_INTEGER || value->kind == TREE_BOOLEAN)
+        return value->integer != 0;
+    for (const struct tree *item = value->first; item != NULL && !asks; item = item->next)
+        asks = asks_for_something(item);
+    return asks || value->kind == TREE_FLOAT;
 }
 
 static void warn_unknown(const struct reading *reading, const struct schema *schema, const struct tree *value)
@@ -227,7 +252,7 @@ int read_table(const struct reading *reading, const struct schema *schema, const
 
         if (key == NULL)
             warn_unknown(reading, schema, value);
-        else if (key->kind == KEY_LATER)
+        else if (key->kind == KEY_LATER && asks_for_something(value))
             read_warn(reading, value->line, "%s in %s is not supported yet and has no effect", value->key,
                       schema->title);
         else if (key->kind < COUNT_OF(readers) && value->kind != TREE_NULL &&

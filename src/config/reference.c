@@ -26,6 +26,20 @@ static const char *kind_word(const struct schema_key *key)
     return "text";
 }
 
+/* Keys that are known by name only, in one paragraph. */
+static void add_names(const struct schema *schema, enum key_kind kind, const char *intro, struct strbuf *out)
+{
+    bool first = true;
+
+    for (size_t i = 0; i < schema->count; i++) {
+        if (schema->keys[i].kind != kind)
+            continue;
+        strbuf_format(out, "%s`%s`", first ? intro : ", ", schema->keys[i].name);
+        first = false;
+    }
+    strbuf_add_text(out, first ? "" : ".\n");
+}
+
 static void describe(const struct schema *schema, struct strbuf *out)
 {
     strbuf_format(out, "\n## %s\n\n| key | type | default | what |\n|---|---|---|---|\n", schema->title);
@@ -39,12 +53,19 @@ static void describe(const struct schema *schema, struct strbuf *out)
                       key->choices != NULL ? " (one of: " : "", key->choices != NULL ? key->choices : "",
                       key->choices != NULL ? ")" : "");
     }
+    add_names(schema, KEY_LATER, "\nNot supported yet, a value other than empty, 0 or false gives a warning: ", out);
+    add_names(schema, KEY_SILENT, "\nWithout meaning here, passed over in silence: ", out);
 }
 
 void config_reference(struct strbuf *out)
 {
     strbuf_add_text(
-        out, "# Configuration reference\n\nMade from the schema table; names and defaults are gitlab-runner's.\n");
+        out,
+        "# Configuration reference\n\nMade from the schema table; names and defaults are gitlab-runner's.\n\n"
+        "The file is TOML, or the same tree as YAML when its name ends in `.yaml` or `.yml`. An empty text counts as\n"
+        "not written. `dataops-runner lint` names every unknown key (a warning, with the nearest known name) and "
+        "every\n"
+        "wrong value (an error).\n");
     describe(&schema_global, out);
     describe(&schema_runner, out);
     describe(&schema_kubernetes, out);

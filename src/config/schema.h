@@ -14,7 +14,7 @@ enum key_kind {
     KEY_PAIRS,    /* table of texts; booleans and numbers as written */
     KEY_SECTION,  /* a sub-table with keys of its own */
     KEY_SILENT,   /* known, without effect here, not worth a word */
-    KEY_LATER,    /* known, not supported yet: a warning */
+    KEY_LATER,    /* known, not supported yet: a warning when it says something */
 };
 struct schema;
 struct schema_key {
@@ -23,7 +23,7 @@ struct schema_key {
     size_t offset;
     int64_t least, most;   /* INTEGER */
     const char *otherwise; /* default as text; NULL unset */
-    const char *choices;   /* TEXT: allowed words separated by blanks */
+    const char *choices;   /* TEXT, values of PAIRS: allowed words separated by blanks */
     const struct schema *section;
     const char *help;
 };

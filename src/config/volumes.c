@@ -82,24 +82,46 @@ static void add_well_known(struct config_volumes *volumes, size_t which, bool re
     volume->from_docker = true;
 }
 
+/* Docker's list of modes: whether "ro" is in it. */
+static int read_modes(const struct reading *reading, const struct tree *item, const char *modes, bool *read_only)
+{
+    static const char *const known[] = { "rw",     "ro",      "z",     "Z",      "nocopy",  "cached",   "consistent",
+                                         "shared", "rshared", "slave", "rslave", "private", "rprivate", "delegated" };
+
+    while (*modes != '\0') {
+        size_t length = strcspn(modes, ","), i = 0;
+        OWNED_TEXT char *mode = mem_copy(modes, length);
+
+        while (i < COUNT_OF(known) && strcmp(known[i], mode) != 0)
+            i++;
+        if (i == COUNT_OF(known))
+            return read_fail(reading, item->line, "volumes: \"%s\": mode %s is neither ro nor rw", item->text, mode);
+        *read_only = *read_only || strcmp(mode, "ro") == 0;
+        modes += length + (modes[length] == ',' ? 1 : 0);
+    }
+    return 0;
+}
+
 /* "host:container[:mode]": the container's path decides; a bare path ("/cache") is Docker's anonymous volume and has no
  * meaning here. */
 static int read_docker_volume(const struct reading *reading, const struct tree *item, struct config_volumes *volumes)
 {
-    const char *first = item->kind == TREE_TEXT ? strchr(item->text, ':') : NULL;
-    const char *second = first != NULL ? strchr(first + 1, ':') : NULL;
+    const char *first = strchr(item->text, ':'), *second = first != NULL ? strchr(first + 1, ':') : NULL;
+    bool read_only = false;
     size_t length;
 
-    if (item->kind != TREE_TEXT)
-        return read_fail(reading, item->line, "volumes: only texts may stand in this list");
     if (first == NULL)
         return 0;
+    if (second != NULL && read_modes(reading, item, second + 1, &read_only) < 0)
+        return -1;
     length = second != NULL ? (size_t)(second - first - 1) : strlen(first + 1);
+    while (length > 1 && first[length] == '/')
+        length--;
     OWNED_TEXT char *path = mem_copy(first + 1, length);
     for (size_t i = 0; i < COUNT_OF(well_known); i++)
         if (strcmp(well_known[i].path, path) == 0) {
             if (!is_mounted(volumes, path))
-                add_well_known(volumes, i, second != NULL && strcmp(second + 1, "ro") == 0);
+                add_well_known(volumes, i, read_only);
             return 0;
         }
     read_warn(reading, item->line,
@@ -110,17 +132,13 @@ static int read_docker_volume(const struct reading *reading, const struct tree *
 
 int volumes_read_docker(const struct reading *reading, const struct tree *docker, struct config_runner *runner)
 {
-    const struct tree *image = tree_get(docker, "image"), *volumes = tree_get(docker, "volumes");
+    const struct tree *volumes = tree_get(docker, "volumes");
 
-    if (image != NULL && image->kind == TREE_TEXT) {
-        mem_free(runner->docker_image);
-        runner->docker_image = mem_text(image->text);
-    }
-    if (volumes == NULL)
-        return 0;
-    if (volumes->kind != TREE_LIST)
-        return read_fail(reading, volumes->line, "volumes: a list of texts is expected");
-    for (const struct tree *item = volumes->first; item != NULL; item = item->next)
+    if (read_table(reading, &schema_docker, docker, runner) < 0)
+        return -1;
+    if (volumes != NULL && volumes->kind == TREE_TEXT)
+        return read_docker_volume(reading, volumes, &runner->kubernetes.volumes);
+    for (const struct tree *item = volumes != NULL ? volumes->first : NULL; item != NULL; item = item->next)
         if (read_docker_volume(reading, item, &runner->kubernetes.volumes) < 0)
             return -1;
     return 0;

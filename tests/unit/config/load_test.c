@@ -92,7 +92,15 @@ static void a_wrong_value_is_an_error_with_file_line_and_key(void **state)
         { RUNNER "[runners.kubernetes]\npull_policy = \"sometimes\"\n", "pull_policy: \"sometimes\" is not one of" },
         { RUNNER "[[runners.kubernetes.volumes.secret]]\nname = \"a\"\n", "mount_path is missing" },
         { RUNNER "[[runners.kubernetes.volumes.nfs]]\nname = \"a\"\n", "volumes.nfs is not supported" },
-        { RUNNER "environment = [\"NOVALUE\"]\n", "environment: \"NOVALUE\" is not of the form KEY=value" },
+        { RUNNER "environment = [\"A=1\", \"NOVALUE\"]\n", "environment: text 2 is not of the form KEY=value" },
+        { RUNNER "strict_check_interval = \"no\"\n", "f:5: strict_check_interval: true or false is expected" },
+        { RUNNER "[runners.feature_flags]\nFF_X = \"maybe\"\n", "f:6: feature_flags: \"maybe\" of FF_X is not one of" },
+        { RUNNER "[runners.kubernetes.node_tolerations]\n\"a=b\" = \"NoShedule\"\n",
+          "f:6: node_tolerations: \"NoShedule\" of a=b is not one of: NoSchedule" },
+        { RUNNER "docker = \"utils\"\n", "f:5: [runners.docker]: a table is expected" },
+        { RUNNER "[runners.docker]\nimage = 5\n", "f:6: image: a text is expected" },
+        { RUNNER "[runners.docker]\nvolumes = [5]\n", "f:6: volumes: only texts may stand in this list" },
+        { RUNNER "[runners.docker]\nvolumes = [\"/a:/secrets:rq\"]\n", "f:6: volumes: \"/a:/secrets:rq\": mode rq" },
         { "[[runners]]\nurl = \"https://x\"\nexecutor = \"shell\"\n", "executor: \"shell\" is not supported" },
         { "[runners]\n", "write it as [[runners]]" },
         { "concurrent = \n", "line 1" },
@@ -134,6 +142,100 @@ static void a_docker_file_is_read_as_kubernetes_with_one_warning(void **state)
     config_free(config);
 }
 
+static void assert_not_shown(const char *text, const char *secret)
+{
+    struct error error = ERROR_NONE;
+
+    assert_null(config_load(text, strlen(text), CONFIG_TOML, "f", &error));
+    assert_null(strstr(error.text, secret));
+}
+
+static void an_error_shows_no_value_that_may_be_a_secret(void **state)
+{
+    (void)state;
+    assert_not_shown(RUNNER "environment = [\"hunter2hunter2\"]\n", "hunter2");
+    assert_not_shown("[[runners]]\nurl = \"https://me:hunter2@x:port\"\n", "hunter2");
+    assert_not_shown("[[runners]]\ntoken = \"hunter2\n", "hunter2");
+    assert_not_shown("[[runners]]\ntoken = hunter2\n", "hunter2");
+}
+
+/* As the stock runner's `register --executor kubernetes` leaves it. */
+static void an_empty_value_counts_as_not_written(void **state)
+{
+    struct config *config = load(RUNNER "builds_dir = \"\"\nshell = \"\"\nclone_url = \"\"\n"
+                                        "[runners.cache]\nMaxUploadedArchiveSize = 0\n[runners.cache.s3]\n"
+                                        "[runners.kubernetes]\nhost = \"\"\nbearer_token_overwrite_allowed = false\n"
+                                        "image = \"\"\nnamespace = \"\"\nnamespace_overwrite_allowed = \"\"\n"
+                                        "privileged = false\npull_policy = \"\"\nhelper_image = \"\"\n"
+                                        "[runners.kubernetes.pod_security_context]\n[runners.kubernetes.volumes]\n",
+                                 CONFIG_TOML);
+    const struct config_runner *runner = &config->runners[0];
+
+    (void)state;
+    assert_string_equal(strbuf_text(&config->warnings), "");
+    assert_string_equal(runner->builds_dir, "/builds");
+    assert_string_equal(runner->shell, "bash");
+    assert_null(runner->clone_url);
+    assert_null(runner->kubernetes.host);
+    assert_null(runner->kubernetes.ns);
+    assert_null(runner->kubernetes.image);
+    assert_int_equal(runner->kubernetes.pull_policy.count, 0);
+    assert_int_not_equal(runner->kubernetes.helper_image[0], '\0');
+    config_free(config);
+}
+
+static void a_value_that_is_not_supported_yet_warns(void **state)
+{
+    struct config *config = load(RUNNER "[runners.kubernetes]\nprivileged = true\n"
+                                        "[runners.kubernetes.pod_security_context]\nrun_as_user = 5\n",
+                                 CONFIG_TOML);
+
+    (void)state;
+    assert_non_null(strstr(strbuf_text(&config->warnings), "f:6: privileged in [runners.kubernetes] is not supported"));
+    assert_non_null(strstr(strbuf_text(&config->warnings), "f:7: pod_security_context"));
+    config_free(config);
+}
+
+static void words_may_be_written_in_capitals(void **state)
+{
+    struct config *config =
+        load("log_level = \"INFO\"\n" RUNNER "[runners.feature_flags]\nFF_X = \"True\"\n", CONFIG_TOML);
+
+    (void)state;
+    assert_string_equal(config->log_level, "info");
+    assert_int_equal(config_runner_flag(&config->runners[0], "FF_X"), 1);
+    config_free(config);
+}
+
+static void a_misspelt_docker_key_warns_and_the_stock_ones_do_not(void **state)
+{
+    struct config *config = load(RUNNER "[runners.docker]\ntls_verify = false\nshm_size = 0\nextra_hosts = [\"a:1\"]\n"
+                                        "imag = \"x\"\nvolumse = []\n",
+                                 CONFIG_TOML);
+
+    (void)state;
+    assert_string_equal(strbuf_text(&config->warnings),
+                        "f:9: unknown key imag in [runners.docker]: did you mean image?\n"
+                        "f:10: unknown key volumse in [runners.docker]: did you mean volumes?\n");
+    config_free(config);
+}
+
+static void docker_volumes_may_have_a_slash_at_the_end_and_several_modes(void **state)
+{
+    struct config *config = load(RUNNER "[runners.docker]\nvolumes = [\"/s:/secrets/:ro\", \"/a:/agent_cache:z,ro\", "
+                                        "\"/l:/local_config:rw,Z\"]\n",
+                                 CONFIG_TOML);
+    const struct config_volumes *volumes = &config->runners[0].kubernetes.volumes;
+
+    (void)state;
+    assert_string_equal(strbuf_text(&config->warnings), "");
+    assert_int_equal(volumes->count, 3);
+    assert_string_equal(volumes->items[0].mount_path, "/secrets");
+    assert_true(volumes->items[1].read_only);
+    assert_false(volumes->items[2].read_only);
+    config_free(config);
+}
+
 static void a_mount_given_for_the_same_path_wins_over_docker_volumes(void **state)
 {
     struct config *config =
@@ -168,6 +270,8 @@ static void the_reference_page_in_docs_is_the_schema_table(void **state)
     if (!writes)
         assert_string_equal(strbuf_text(&kept), strbuf_text(&page));
     assert_non_null(strstr(strbuf_text(&page), "`mask_mounted_secrets`"));
+    assert_non_null(strstr(strbuf_text(&page), "`volumes` | list of texts | - | host:container:mode"));
+    assert_non_null(strstr(strbuf_text(&page), "Not supported yet"));
     strbuf_clear(&page);
     strbuf_clear(&kept);
 }
@@ -180,6 +284,12 @@ int main(void)
         cmocka_unit_test(an_unknown_key_warns_with_its_line_and_the_nearest_name),
         cmocka_unit_test(a_wrong_value_is_an_error_with_file_line_and_key),
         cmocka_unit_test(a_docker_file_is_read_as_kubernetes_with_one_warning),
+        cmocka_unit_test(an_error_shows_no_value_that_may_be_a_secret),
+        cmocka_unit_test(an_empty_value_counts_as_not_written),
+        cmocka_unit_test(a_value_that_is_not_supported_yet_warns),
+        cmocka_unit_test(words_may_be_written_in_capitals),
+        cmocka_unit_test(a_misspelt_docker_key_warns_and_the_stock_ones_do_not),
+        cmocka_unit_test(docker_volumes_may_have_a_slash_at_the_end_and_several_modes),
         cmocka_unit_test(a_mount_given_for_the_same_path_wins_over_docker_volumes),
         cmocka_unit_test(the_reference_page_in_docs_is_the_schema_table),
     };
