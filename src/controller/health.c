@@ -24,9 +24,11 @@ static bool health_is_ready(const struct controller *controller, const char **wh
     }
     for (size_t i = 0; i < controller->intake_count; i++) {
         const struct intake *intake = &controller->intakes[i];
-        bool busy = intake->jobs > 0 || controller->run_count > 0;
+        /* who is full, or asks seldom, waits for no answer; who took over jobs may be full from the start */
+        bool silent = intake->asked_since_ms != 0 && now_ms - intake->asked_since_ms > READY_WITHOUT_ANSWER_MS;
+        bool unknown = !intake->was_answered && controller->run_count == 0;
 
-        if (intake->last_answer_ms == 0 || (!busy && now_ms - intake->last_answer_ms > READY_WITHOUT_ANSWER_MS)) {
+        if (silent || unknown) {
             *why = "DataOps has not answered yet, or not lately";
             return false;
         }

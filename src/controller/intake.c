@@ -89,8 +89,10 @@ static void intake_answered(void *owner, const struct dataops_answer *answer)
         intake_refused(intake, &answer->error);
     } else {
         intake->failures = 0;
-        if (answer->status == 201 || answer->status == 204)
-            intake->last_answer_ms = loop_now_ms(controller->loop);
+        if (answer->status == 201 || answer->status == 204) {
+            intake->was_answered = true;
+            intake->asked_since_ms = 0;
+        }
         if (answer->status == 201)
             intake_got_job(intake, answer);
         else if (answer->status != 204)
@@ -109,6 +111,8 @@ static void intake_poll(struct intake *intake)
     intake->open_requests++;
     intake->controller->open_requests++;
     intake->wants_poll = false;
+    if (intake->asked_since_ms == 0)
+        intake->asked_since_ms = loop_now_ms(intake->controller->loop);
     poll->call = dataops_request_job(intake->dataops, intake_answered, poll);
 }
 

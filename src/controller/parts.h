@@ -55,7 +55,8 @@ struct intake {
     unsigned failures; /* refused polls in a row */
     uint64_t asleep_until_ms;
     bool wants_poll;         /* a job came: ask again at once */
-    uint64_t last_answer_ms; /* last good poll; 0 none */
+    bool was_answered;       /* there was a good poll */
+    uint64_t asked_since_ms; /* the first poll after the last good one; 0 none */
 };
 
 struct controller {

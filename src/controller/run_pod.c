@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "follow.h"
 #include "job/plan.h"
+#include "pod/refusal.h"
 #include "pod/name.h"
 #include "pod/render.h"
 #include "text/gzip.h"
@@ -65,7 +66,9 @@ static void run_refused(struct run *run, const struct kube_answer *answer, enum 
     snprintf(text, sizeof(text), "%s", strbuf_text(&words));
     strbuf_clear(&words);
     if (!quota && !run_may_pass(run, answer)) {
-        run_fail(run, refused, ours ? REASON_CONFIGURATION : REASON_SYSTEM, text);
+        const char *advice = pod_refusal_advice(answer->error.text);
+        OWNED_TEXT char *whole = mem_format("%s%s%s", text, advice ? "; " : "", advice ? advice : "");
+        run_fail(run, refused, ours ? REASON_CONFIGURATION : REASON_SYSTEM, whole);
         return;
     }
     snprintf(run->cause_text, sizeof(run->cause_text), "%s", text);

@@ -1,8 +1,11 @@
-/* The world around a controller: a DataOps and a Kubernetes in this process, with faults drawn from the seed. */
+/* The world around a controller: a DataOps and a Kubernetes in this process. Which faults happen is said by whoever links
+ * it (a seed in tests/life, a test in tests/unit/controller): world, life_has, happens, life_failed and life_note are
+ * theirs. */
 #ifndef LIFE_WORLD_H
 #define LIFE_WORLD_H
 
 #include "base/list.h"
+#include "kube/client.h"
 #include "base/strbuf.h"
 #include "base/strmap.h"
 #include "text/record.h"
@@ -144,10 +147,22 @@ void pods_clear(void);
 /* A pod changed (or is gone): the watch will tell. */
 void watch_pod_changed(struct wpod *pod);
 void kube_check_nothing_left(void);
+/* The next requests of this kind ("create pods", "dry secrets", "get", "delete", "patch", "put") are answered so. With
+ * happens they have their effect all the same. */
+void kube_plan(const char *what, enum kube_class kind, unsigned times, bool happens);
+/* Requests so far, by verb. */
+unsigned kube_asked(const char *verb);
+/* Forgets what was laid down and counted. */
+void kube_unplan(void);
 
 /* --- the fake dataops/api.h (api.c) --- */
 void api_check_nothing_left(void);
-/* What everybody knows when the life is over. */
+/* The next requests of this kind ("request", "update", "patch") are answered with this status (0: not at all) and have
+ * no effect. */
+void api_plan(const char *what, int status, unsigned times);
+unsigned api_asked(const char *what);
+void api_unplan(void);
+/* Numbers the jobs and their tokens. */
 void dataops_begin(void);
 
 #endif

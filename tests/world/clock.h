@@ -2,6 +2,7 @@
 #ifndef LIFE_CLOCK_H
 #define LIFE_CLOCK_H
 
+#include "base/strbuf.h"
 #include "io/loop.h"
 
 /* Everything begins again at 0 ms with this seed. */
@@ -26,5 +27,7 @@ void clock_kill(void);
 bool clock_was_killed(void);
 /* Frees what is still waiting. */
 void clock_end(void);
+/* Asks the server that listens (io/listen.h) for a path; gives its status, 0: nobody listens. */
+int clock_probe(const char *path, struct strbuf *body);
 
 #endif

@@ -234,12 +234,70 @@ static void patch_pod(struct operation *operation)
         pod_set_annotation(pod, json_item_name(item), json_item_text(item));
 }
 
-static void effect_due(void *owner)
+/* --- answers that a test laid down --- */
+
+struct planned {
+    struct list node;
+    char *what;
+    enum kube_class kind;
+    unsigned times;
+    bool happens;
+};
+static struct list plans = { &plans, &plans };
+static unsigned asked[DO_PUT + 1];
+
+static const char *const verbs[] = { "create", "dry", "get", "delete", "patch", "put" };
+
+static void planned_free(struct planned *planned)
 {
-    struct operation *operation = owner;
+    list_remove(&planned->node);
+    mem_free(planned->what);
+    mem_free(planned);
+}
+
+void kube_plan(const char *what, enum kube_class kind, unsigned times, bool happens)
+{
+    struct planned *planned = mem_new(sizeof(*planned));
+
+    planned->what = mem_text(what);
+    planned->kind = kind;
+    planned->times = times;
+    planned->happens = happens;
+    list_append(&plans, &planned->node);
+}
+
+void kube_unplan(void)
+{
+    LIST_EACH_SAFE(node, &plans)
+    planned_free(list_of(node, struct planned, node));
+    memset(asked, 0, sizeof(asked));
+}
+
+unsigned kube_asked(const char *verb)
+{
+    for (size_t i = 0; i < COUNT_OF(verbs); i++)
+        if (strcmp(verbs[i], verb) == 0)
+            return asked[i];
+    abort();
+}
+
+static struct planned *planned_of(const struct operation *operation)
+{
+    OWNED_TEXT char *what = mem_format("%s %s", verbs[operation->verb], operation->resource);
+
+    LIST_EACH(node, &plans)
+    {
+        struct planned *planned = list_of(node, struct planned, node);
+        if (strcmp(planned->what, what) == 0)
+            return planned;
+    }
+    return NULL;
+}
+
+static void take_effect(struct operation *operation)
+{
     bool secret = strcmp(operation->resource, "secrets") == 0;
 
-    operation->kind = KUBE_OK;
     switch (operation->verb) {
     case DO_CREATE:
     case DO_DRY:
@@ -261,6 +319,23 @@ static void effect_due(void *owner)
         operation->kind = KUBE_FAILED;
         break;
     }
+}
+
+static void effect_due(void *owner)
+{
+    struct operation *operation = owner;
+    struct planned *planned = planned_of(operation);
+
+    operation->kind = KUBE_OK;
+    if (planned == NULL || planned->happens)
+        take_effect(operation);
+    if (planned != NULL) {
+        json_free(operation->answer);
+        operation->answer = NULL;
+        operation->kind = planned->kind;
+        if (--planned->times == 0)
+            planned_free(planned);
+    }
     /* no answer at all is known only after all tries of the client */
     clock_after(operation->kind == KUBE_FAILED ? chance_of(2000, 20000) : chance_of(1, 60), answer_due, operation);
 }
@@ -278,6 +353,7 @@ static struct kube_call *begin(struct kube *kube, enum operation_verb verb, cons
     calls_open++;
     operation->call = call;
     operation->verb = verb;
+    asked[verb]++;
     operation->resource = mem_text(resource);
     operation->name = mem_text(name != NULL ? name : json_text(json_get(body, "metadata"), "name", ""));
     operation->body = body != NULL ? json_copy(body) : NULL;

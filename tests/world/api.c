@@ -284,10 +284,46 @@ static void patch(struct operation *operation)
         operation->status = 0; /* stored, and nobody knows */
 }
 
+/* --- answers that a test laid down --- */
+
+static struct {
+    int status;
+    unsigned times;
+} plans[PATCH + 1];
+static unsigned asked[PATCH + 1];
+
+static enum operation_kind kind_named(const char *what)
+{
+    return strcmp(what, "request") == 0 ? ASK : strcmp(what, "update") == 0 ? UPDATE : PATCH;
+}
+
+void api_plan(const char *what, int status, unsigned times)
+{
+    plans[kind_named(what)].status = status;
+    plans[kind_named(what)].times = times;
+}
+
+unsigned api_asked(const char *what)
+{
+    return asked[kind_named(what)];
+}
+
+void api_unplan(void)
+{
+    memset(plans, 0, sizeof(plans));
+    memset(asked, 0, sizeof(asked));
+}
+
 static void effect_due(void *owner)
 {
     struct operation *operation = owner;
 
+    if (plans[operation->kind].times > 0) {
+        plans[operation->kind].times--;
+        operation->status = plans[operation->kind].status;
+        clock_after(chance_of(1, 100), answer_due, operation);
+        return;
+    }
     if (clock_now_ms() < world.dataops_down_until_ms) {
         operation->status = 0;
         clock_after(1000, answer_due, operation);
@@ -316,6 +352,7 @@ static struct operation *begin(struct dataops *dataops, enum operation_kind kind
     calls_open++;
     operation->call = call;
     operation->kind = kind;
+    asked[kind]++;
     clock_after(chance_of(1, 40), effect_due, operation);
     return operation;
 }
