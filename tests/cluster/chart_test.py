@@ -1,5 +1,6 @@
 """What the chart makes of values; no cluster is needed, only helm (tests/cluster/cluster build)."""
 
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -64,6 +65,24 @@ def _render(helm, tmp_path):
         return Rendered(done.stdout)
 
     return render
+
+
+@pytest.fixture(name="notes")
+def _notes(helm, tmp_path):
+    """What helm prints after an install; `helm template` renders no notes, so a copy of the chart has them as an object."""
+    chart = tmp_path / "chart"
+    shutil.copytree(CHART, chart)
+    text = (chart / "templates" / "NOTES.txt").read_text()
+    wrapped = '{{ define "notes" }}' + text + '{{ end }}\nkind: Notes\nmetadata: {name: notes}\ntext: {{ include "notes" . | toJson }}\n'
+    (chart / "templates" / "notes.yaml").write_text(wrapped)
+
+    def notes(*settings: str) -> str:
+        command = [helm, "template", "site", chart, "--namespace", "ns", *(f"--set={setting}" for setting in settings)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        (found,) = Rendered(done.stdout).of("Notes")
+        return found["text"]
+
+    return notes
 
 
 def _config(text: str) -> dict:
@@ -249,6 +268,43 @@ def test_the_controller_is_locked_down(render):
     assert pod["securityContext"]["runAsNonRoot"] and pod["securityContext"]["runAsUser"] == 65532
     assert container["securityContext"]["readOnlyRootFilesystem"]
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+
+
+def test_an_update_never_has_two_controllers(render):
+    """The new one looks for running jobs once: what the old one took after that would be found by nobody."""
+    assert render().of("Deployment")[0]["spec"]["strategy"] == {"type": "Recreate"}
+
+
+def test_numbers_arrive_as_they_were_written(render):
+    """helm reads them as floats; written out by printf, a million becomes 1e+06."""
+    number = 12345678
+    out = render({"jobs": {"env": {"A": number, "B": 1.5}, "resources": {"requests": {"memory": number, "cpu": 0.5}}}, "extraEnv": {"C": number}})
+    assert out.runner["environment"] == ["A=12345678", "B=1.5"]
+    assert out.runner["kubernetes"]["memory_request"] == "12345678" and out.runner["kubernetes"]["cpu_request"] == "0.5"
+    assert {"name": "C", "value": "12345678"} in out.pod["containers"][0]["env"]
+
+
+@pytest.mark.parametrize("value", ["IfNotPresent", "if-not-present"])
+def test_a_pull_policy_in_either_spelling_is_one_that_the_program_knows(render, value):
+    assert render({"jobs": {"pullPolicy": value}}).runner["kubernetes"]["pull_policy"] == "if-not-present"
+
+
+@pytest.mark.parametrize("values", [{}, {"jobs": {"namespace": "jobs"}}])
+def test_no_line_ends_with_a_blank(render, values):
+    assert [line for line in render(values).text.splitlines() if line.endswith(" ")] == []
+
+
+def test_the_notes_name_the_next_step(notes):
+    text = notes("concurrent=5")
+    assert "1 x 5 = 5 at once" in text and "WARNING" not in text
+    assert "create secret generic site-token --from-literal=runner-token=glrt-..." in text
+    assert "rollout status deployment/site" in text and "registered here: site" in text
+    assert "create secret" not in notes("runners.secret=mine", "vaultSecret=vault")
+
+
+def test_the_notes_warn(notes):
+    assert "WARNING: 2 replicas" in notes("replicas=2")
+    assert "values without effect here: unheard" in notes("unheard=1")
 
 
 def test_pull_secrets_reach_controller_and_jobs(render):

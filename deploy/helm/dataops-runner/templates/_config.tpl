@@ -16,6 +16,11 @@ looks for lines, and what the text says always wins.
 {{- end -}}
 {{- end -}}
 
+{{/* A value as it was written: helm reads every number as a float, and 1000000 would become 1e+06. */}}
+{{- define "dataops-runner.plain" -}}
+{{- if kindIs "float64" . }}{{ eq . (floor .) | ternary (int64 . | toString) (toString .) }}{{ else }}{{ toString . }}{{ end -}}
+{{- end -}}
+
 {{/* (dict "text" "path"): whether the text mounts something there itself. */}}
 {{- define "dataops-runner.mounts" -}}
 {{- $path := regexQuoteMeta .path -}}
@@ -91,7 +96,7 @@ looks for lines, and what the text says always wins.
 -}}
 {{- if .Values.jobs.env -}}
 {{- $environment := list -}}
-{{- range $key, $value := .Values.jobs.env }}{{ $environment = append $environment (printf "%s=%v" $key $value) }}{{ end -}}
+{{- range $key, $value := .Values.jobs.env }}{{ $environment = append $environment (printf "%s=%s" $key (include "dataops-runner.plain" $value)) }}{{ end -}}
 {{- $lines = append $lines (list "environment" $environment) -}}
 {{- end -}}
 {{- range $lines }}{{ include "dataops-runner.line" (dict "table" $table "key" (index . 0) "value" (index . 1)) }}{{ end -}}
@@ -109,14 +114,14 @@ looks for lines, and what the text says always wins.
     (list "namespace" $jobs.namespace)
     (list "image" $jobs.image)
     (list "helper_image" ($jobs.helperImage | default (include "dataops-runner.image" .)))
-    (list "pull_policy" $jobs.pullPolicy)
+    (list "pull_policy" (get (dict "Always" "always" "IfNotPresent" "if-not-present" "Never" "never") $jobs.pullPolicy | default $jobs.pullPolicy))
     (list "service_account" (include "dataops-runner.jobAccount" .))
     (list "image_pull_secrets" (include "dataops-runner.pullSecrets" . | fromJsonArray))
     (list "poll_timeout" $start)
-    (list "cpu_request" ($requests.cpu | default "" | toString))
-    (list "memory_request" ($requests.memory | default "" | toString))
-    (list "cpu_limit" ($limits.cpu | default "" | toString))
-    (list "memory_limit" ($limits.memory | default "" | toString))
+    (list "cpu_request" (include "dataops-runner.plain" ($requests.cpu | default "")))
+    (list "memory_request" (include "dataops-runner.plain" ($requests.memory | default "")))
+    (list "cpu_limit" (include "dataops-runner.plain" ($limits.cpu | default "")))
+    (list "memory_limit" (include "dataops-runner.plain" ($limits.memory | default "")))
 -}}
 {{- include "dataops-runner.line" (dict "table" $table "key" (index . 0) "value" (index . 1)) -}}
 {{- end -}}

@@ -83,9 +83,7 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{/* A line `namespace:` for what lives beside the jobs, unless that is the release's namespace. */}}
 {{- define "dataops-runner.besideJobs" -}}
 {{- $ns := include "dataops-runner.jobNamespace" . -}}
-{{- if ne $ns .Release.Namespace }}
-namespace: {{ $ns }}
-{{- end -}}
+{{- if ne $ns .Release.Namespace }}namespace: {{ $ns }}{{ end -}}
 {{- end -}}
 
 {{- define "dataops-runner.tokenSecret" -}}
