@@ -33,6 +33,7 @@ LABEL org.opencontainers.image.title="dataops-runner" \
       org.opencontainers.image.description="Runs DataOps.live jobs as pods" \
       org.opencontainers.image.vendor="DataOps.live" \
       org.opencontainers.image.documentation="https://docs.dataops.live" \
+      org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 

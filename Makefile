@@ -1,12 +1,9 @@
 # Thin: each target calls what does the work. `make help` lists them.
 SHELL := /bin/bash
 BUILD ?= build
-JOBS  ?= $(shell nproc)
-VENV  := .venv
-PYTEST := $(VENV)/bin/python -m pytest -q
 export DATAOPS_CLUSTER ?= standin
 
-.PHONY: help deps deps-build deps-test deps-cluster build demo unit integration cluster test fuzz lint image bench clean
+.PHONY: help deps deps-build deps-test deps-image deps-cluster build demo unit integration cluster test fuzz lint image bench clean
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
@@ -15,6 +12,8 @@ deps-build: ## Debian packages to build and to run the demo
 	@scripts/deps build
 deps-test: deps-build ## and what the tests need
 	@scripts/deps test
+deps-image: ## what the image is built with
+	@scripts/deps image
 deps-cluster: ## and a real Kubernetes, built from Go modules once (7 minutes)
 	@scripts/deps cluster
 
@@ -32,13 +31,13 @@ cluster: deps-test deps-cluster build ## the same cases and more on a real Kuber
 	@scripts/integration real
 test: ## everything that must be green: lint, unit, integration, a real Kubernetes, short fuzz
 	@scripts/test
-fuzz: deps-test ## each fuzz target for SECONDS (60)
+fuzz: deps-test ## each fuzz target for a minute (SECONDS_EACH=60)
 	@scripts/fuzz $(or $(SECONDS_EACH),60)
-lint: deps-test ## warnings of gcc and clang, analyzer, layers, wrappers, purity, format, shellcheck
+lint: deps-test ## warnings of gcc and clang, analyzer, rules of the house, format, shellcheck
 	@scripts/lint
-image: build ## build/dataops-runner-image.tar
+image: build deps-image ## build/dataops-runner-image.tar (BASE=image: built on that one)
 	@deploy/image
-bench: image deps-cluster ## budgets of docs/design.md section 5, on a real Kubernetes
+bench: image deps-cluster ## budgets of docs/design.md section 5, on a real Kubernetes, into docs/benchmarks.md
 	@scripts/bench
 clean: ## stops a test cluster, removes build/
 	@[ ! -d $(BUILD)/cluster ] || tests/cluster/cluster down --all
