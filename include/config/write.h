@@ -11,7 +11,7 @@
 struct config_entry {
     const char *name, *url, *token, *executor; /* executor as it was asked for ("docker", "kubernetes") */
     uint64_t id;
-    const char *token_obtained_at, *token_expires_at; /* RFC 3339 or NULL */
+    const char *token_obtained_at, *token_expires_at; /* RFC 3339, left out when it is none, or NULL */
     const char *tls_ca_file, *tls_cert_file, *tls_key_file;
     const char *docker_image, *kubernetes_image, *kubernetes_namespace, *service_account;
     const char *const *environment;    /* NULL-ended or NULL */
@@ -27,6 +27,8 @@ struct config_setting {
  * "name:value" or JSON. BLAME_INPUT for a key that does not exist or has no effect here, with the flag's whole name. */
 int config_write_settings(const struct config_setting *settings, size_t count, struct strbuf *lines,
                           struct error *error) MUST_CHECK;
+/* 0 when [runners.docker] knows the key that a flag names ("tls-verify"), whatever it means here; else BLAME_INPUT. */
+int config_check_docker_setting(const char *name, struct error *error) MUST_CHECK;
 /* A whole new file with its global part (concurrent, check_interval, ... in the stock runner's order and form: sed
  * lines `concurrent = .*`, `check_interval = .*` and ` volumes = .*` hit it). */
 void config_write_new(const struct config_entry *entry, struct strbuf *out);

@@ -36,6 +36,8 @@ extern const struct option_table global_options;
 /* NULL-ended. */
 extern const struct command *const commands[];
 const struct command *command_find(const char *name);
+/* Says that there is none of that name, and which is near; returns END_USAGE. */
+int command_unknown(const char *name);
 /* The whole program but for main: picks the command, reads its options, runs it. argv and environment are overwritten
  * where they hold secrets. */
 int cli_run(char **argv, char **environment);

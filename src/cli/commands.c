@@ -41,7 +41,7 @@ static int usage_error(const char *command, const struct error *error)
     return END_USAGE;
 }
 
-static int unknown_command(const char *name)
+int command_unknown(const char *name)
 {
     const char *names[32], *nearest;
     size_t count = 0;
@@ -57,10 +57,18 @@ static int unknown_command(const char *name)
     return usage_error("", &error);
 }
 
-/* The commands but `run` speak to a person through screen.h; what the folders below log shows with --debug. */
+/* The commands but `run` speak to a person through screen.h; what the folders below log shows when it is asked for. */
 static void setup_log(const struct options *options)
 {
-    log_setup(options_switch(options, "debug") ? LOG_DEBUG : LOG_ERROR, LOG_TEXT, screen_has_colours());
+    enum log_level level = options_switch(options, "debug") ? LOG_DEBUG : LOG_ERROR;
+    enum log_format format = LOG_TEXT;
+    const char *wish = options_text(options, "log-level"), *form = options_text(options, "log-format");
+
+    if (wish != NULL)
+        log_level_parse(wish, &level);
+    if (form != NULL)
+        log_format_parse(form, &format);
+    log_setup(level, format, screen_has_colours());
 }
 
 static int print_help(const struct command *command)
@@ -155,7 +163,7 @@ int cli_run(char **argv, char **environment)
     }
     command = command_find(arguments[used]);
     if (command == NULL)
-        return unknown_command(arguments[used]);
+        return command_unknown(arguments[used]);
     char **joined = join_arguments(arguments, (size_t)used);
     int end = run_command(command, joined, environment);
     mem_free(joined);

@@ -130,10 +130,8 @@ static int help_run(struct options *options)
         return screen_print(&text);
     }
     command = command_find(options->words[0]);
-    if (command == NULL) {
-        screen_fail("there is no command %.60s; see dataops-runner help", options->words[0]);
-        return END_USAGE;
-    }
+    if (command == NULL)
+        return command_unknown(options->words[0]);
     help_command(command, &text);
     return screen_print(&text);
 }

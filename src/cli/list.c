@@ -6,6 +6,7 @@
 #include "screen.h"
 #include "secret.h"
 #include "text/json.h"
+#include "text/url.h"
 #include "text/yaml.h"
 
 #include <inttypes.h>
@@ -54,12 +55,13 @@ static struct cJSON *describe(const struct config *config, bool whole_tokens)
     for (size_t i = 0; i < config->runner_count; i++) {
         const struct config_runner *runner = &config->runners[i];
         OWNED_SECRET char *token = shown_token(runner, whole_tokens);
+        OWNED_TEXT char *url = url_for_people(runner->url);
         struct cJSON *item = json_add_object(list);
 
         json_set_text(item, "name", runner->name);
         json_set_int(item, "id", runner->id);
         json_set_text(item, "token", token);
-        json_set_text(item, "url", runner->url);
+        json_set_text(item, "url", url);
         json_set_text(item, "executor", runner->executor);
         json_set_int(item, "limit", runner->limit);
         json_set_text(item, "namespace", runner->kubernetes.ns != NULL ? runner->kubernetes.ns : "");

@@ -4,9 +4,11 @@
 #include "text/quote.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define NAMES_MOST 128
 
@@ -55,7 +57,7 @@ static bool is_choice(const char *choices, const char *text)
     for (const char *word = choices; *word != '\0'; word += strspn(word, " ")) {
         size_t word_length = strcspn(word, " ");
 
-        if (word_length == length && strncmp(word, text, length) == 0)
+        if (word_length == length && strncasecmp(word, text, length) == 0)
             return true;
         word += word_length;
     }
@@ -79,13 +81,20 @@ static int value_check(const struct option *option, const char *where, const cha
     return 0;
 }
 
-/* A list grows with each flag; anything else keeps the last one. */
+/* A list grows with each flag; anything else keeps the last one. Choices are kept as the table writes them. */
 static void value_set(struct option_value *value, enum option_source source, const char *text)
 {
     if (value->option->kind != OPTION_LIST || value->source != source)
         value_wipe(value);
     value->source = source;
     value_add(value, text, strlen(text));
+    for (char *c = value->texts[value->count - 1]; value->option->choices != NULL && *c != '\0'; c++)
+        *c = (char)tolower((unsigned char)*c);
+}
+
+static bool is_secret(const struct option *option)
+{
+    return option->kind == OPTION_SECRET || option->may_be_secret;
 }
 
 static struct option_value *value_find(const struct options *options, const char *name)
@@ -109,11 +118,27 @@ static struct option_value *value_find_letter(const struct options *options, con
 
 /* --- flags --- */
 
+/* With one dash: a long name, or a letter with something glued to it, which may be a token and is not shown. */
+static int flag_unknown_letter(const struct options *options, const struct flag *flag, struct error *error)
+{
+    char letter[2] = { flag->name[0], '\0' };
+    const struct option_value *value = value_find_letter(options, letter);
+
+    if (value_find(options, flag->name) != NULL)
+        return error_set(error, BLAME_INPUT, 0, "unknown option -%s; did you mean --%s?", flag->name, flag->name);
+    if (value != NULL && value->option->value != NULL)
+        return error_set(error, BLAME_INPUT, 0, "-%s takes its value as the next word: -%s %s", letter, letter,
+                         value->option->value);
+    return error_set(error, BLAME_INPUT, 0, "unknown option -%s", letter);
+}
+
 static int flag_unknown(const struct options *options, const struct flag *flag, struct error *error)
 {
     const char *names[NAMES_MOST];
     size_t count = 0;
 
+    if (flag->dash[1] != '-')
+        return flag_unknown_letter(options, flag, error);
     for (size_t i = 0; i < options->value_count && count + 2 < NAMES_MOST; i++) {
         const struct option *option = options->values[i].option;
 
@@ -123,11 +148,10 @@ static int flag_unknown(const struct options *options, const struct flag *flag, 
         if (option->alias != NULL)
             names[count++] = option->alias;
     }
-    const char *nearest = flag->dash[1] == '-' ? quote_nearest(flag->name, names, count) : NULL;
+    const char *nearest = quote_nearest(flag->name, names, count);
     if (nearest != NULL)
-        return error_set(error, BLAME_INPUT, 0, "unknown option %s%.80s; did you mean --%s?", flag->dash, flag->name,
-                         nearest);
-    return error_set(error, BLAME_INPUT, 0, "unknown option %s%.80s", flag->dash, flag->name);
+        return error_set(error, BLAME_INPUT, 0, "unknown option --%.80s; did you mean --%s?", flag->name, nearest);
+    return error_set(error, BLAME_INPUT, 0, "unknown option --%.80s", flag->name);
 }
 
 static bool is_open(const char *const *prefixes, const char *name)
@@ -141,7 +165,7 @@ static bool is_open(const char *const *prefixes, const char *name)
 /* The word behind a flag whose kind nobody knows: its value unless it is a flag itself. */
 static void flag_other(struct options *options, const struct flag *flag, char ***next)
 {
-    const char *value = flag->value;
+    char *value = flag->value;
     struct option_other *other;
 
     if (value == NULL && **next != NULL && (**next)[0] != '-')
@@ -150,6 +174,8 @@ static void flag_other(struct options *options, const struct flag *flag, char **
     other = &options->others[options->other_count++];
     other->name = mem_text(flag->name);
     other->value = mem_text(value != NULL ? value : "true");
+    if (value != NULL)
+        memset(value, 'x', strlen(value));
 }
 
 static bool is_boolean_word(const char *word)
@@ -173,7 +199,7 @@ static int flag_known(struct option_value *value, const struct flag *flag, char 
     if (value_check(option, where, text, error) < 0)
         return -1;
     value_set(value, OPTION_FROM_FLAG, text);
-    if (option->kind == OPTION_SECRET)
+    if (is_secret(option))
         memset(text, 'x', strlen(text));
     return 0;
 }
@@ -195,14 +221,31 @@ static int flag_read(struct options *options, const struct options_input *input,
         flag_other(options, &flag, next);
     else
         result = flag_unknown(options, &flag, error);
+    mem_free(options->last_flag);
+    options->last_flag = mem_format("%s%s", flag.dash, flag.name);
     mem_free(flag.name);
     return result;
+}
+
+/* Where tokens may be given the word may be one: what stands before it is named instead. */
+static int word_unexpected(const struct options *options, const char *word, struct error *error)
+{
+    bool takes_secrets = false;
+
+    for (size_t i = 0; i < options->value_count; i++)
+        takes_secrets = takes_secrets || options->values[i].option->kind == OPTION_SECRET;
+    if (!takes_secrets)
+        return error_set(error, BLAME_INPUT, 0, "unexpected word \"%.60s\"", word);
+    if (options->last_flag == NULL)
+        return error_set(error, BLAME_INPUT, 0, "unexpected word: options only, each with its dashes");
+    return error_set(error, BLAME_INPUT, 0, "unexpected word behind %.80s: a value with blanks must stand in quotes",
+                     options->last_flag);
 }
 
 static int word_add(struct options *options, const struct options_input *input, char *word, struct error *error)
 {
     if (options->word_count == input->words_most)
-        return error_set(error, BLAME_INPUT, 0, "unexpected word \"%.60s\"", word);
+        return word_unexpected(options, word, error);
     options->words = mem_grow(options->words, (options->word_count + 1) * sizeof(*options->words));
     options->words[options->word_count++] = word;
     return 0;
@@ -261,9 +304,9 @@ static int read_environment(struct option_value *value, char **environment, cons
         if (value->option->kind == OPTION_LIST)
             value_split(value, text);
         else
-            value_add(value, text, strlen(text));
+            value_set(value, OPTION_FROM_ENV, text);
     }
-    if (value->option->kind == OPTION_SECRET)
+    if (is_secret(value->option))
         memset(text, 'x', strlen(text));
     return 0;
 }
@@ -302,8 +345,9 @@ void options_clear(struct options *options)
         value_wipe(&options->values[i]);
     for (size_t i = 0; i < options->other_count; i++) {
         mem_free(options->others[i].name);
-        mem_free(options->others[i].value);
+        mem_wipe_free(options->others[i].value, strlen(options->others[i].value));
     }
+    mem_free(options->last_flag);
     mem_free(options->values);
     mem_free(options->words);
     mem_free(options->others);

@@ -11,7 +11,7 @@
 
 enum option_kind {
     OPTION_TEXT,
-    OPTION_SECRET, /* a text; its bytes in argv and in the environment are overwritten */
+    OPTION_SECRET, /* a text; its bytes in argv and in the environment are overwritten, no message shows it */
     OPTION_SWITCH, /* --x, --x=false, --x false */
     OPTION_NUMBER, /* a whole number, 0 or more */
     OPTION_LIST,   /* may stand several times; in the environment separated by commas */
@@ -27,6 +27,7 @@ struct option {
     const char *choices;   /* words separated by blanks; NULL: anything */
     const char *value;     /* what stands for the value in help: "URL"; NULL for a switch */
     const char *help;      /* NULL: accepted, not shown */
+    bool may_be_secret;    /* overwritten as a SECRET is */
 };
 struct option_table {
     const struct option *items;
@@ -41,7 +42,7 @@ struct option_value {
     char **texts; /* one, or as many as a list has; NULL-ended */
     size_t count;
 };
-/* A flag that no table names but whose beginning is open: --kubernetes-cpu-limit 2. */
+/* A flag that no table names but whose beginning is open: --kubernetes-cpu-limit 2. Overwritten: it may be a token. */
 struct option_other {
     char *name, *value;
 };
@@ -53,6 +54,7 @@ struct options {
     size_t word_count;
     struct option_other *others;
     size_t other_count;
+    char *last_flag; /* as it was written, with its dashes; for messages */
 };
 #define OPTIONS_EMPTY ((struct options){ 0 })
 

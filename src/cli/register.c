@@ -62,7 +62,8 @@ static const struct option items[] = {
       .value = "NAME", .help = "registry Secret of job pods" },
     { .name = "limit", .kind = OPTION_NUMBER, .env = "RUNNER_LIMIT", .value = "JOBS",
       .help = "jobs at once of this runner; 0: as many as concurrent allows" },
-    { .name = "env", .kind = OPTION_LIST, .env = "RUNNER_ENV", .value = "KEY=VALUE", .help = "variable for every job" },
+    { .name = "env", .kind = OPTION_LIST, .env = "RUNNER_ENV", .value = "KEY=VALUE", .may_be_secret = true,
+      .help = "variable for every job" },
     { .name = "template-config", .kind = OPTION_TEXT, .env = "TEMPLATE_CONFIG_FILE", .value = "FILE" },
     OPTIONS_TLS,
 };
@@ -113,10 +114,11 @@ static void explain_refusal(const struct registering *registering, const struct 
                           "settings.");
 }
 
-/* A runner that nobody can use is a dead line in DataOps: it is taken away again. */
+/* A runner that nobody can use is a dead line in DataOps: it is taken away again, when it was made here. */
 static void take_back(const struct registering *registering, struct remote *remote)
 {
-    if (registering->runner_token == NULL || options_switch(registering->options, "leave-runner"))
+    if (registering->by_runner_token || registering->runner_token == NULL ||
+        options_switch(registering->options, "leave-runner"))
         return;
     dataops_set_token(remote->dataops, registering->runner_token);
     remote_unregister(remote);

@@ -45,6 +45,8 @@ int register_find_token(struct registering *registering, struct error *error)
     registering->token = is_file || strcmp(text, "-") == 0 ? secret_from_file(text, error) : mem_text(text);
     if (registering->token == NULL)
         return error_within(error, "--%s", place);
+    if (registering->token[0] == '\0')
+        return error_set(error, BLAME_INPUT, 0, "--%s is empty: is the variable set that it was taken from?", place);
     registering->by_runner_token = strcmp(place, "token") == 0 || secret_is_runner_token(registering->token) ||
                                    (is_file && begins(registering->token, "glrtr-"));
     return 0;

@@ -76,6 +76,15 @@ static int check_new_runner(const struct registering *registering, struct error 
     return 0;
 }
 
+/* What the stock runner knows for Docker is passed over, so that documented lines work; a slip is not. */
+static int check_docker_flag(const char *name, struct error *error)
+{
+    if (config_check_docker_setting(name, error) < 0)
+        return -1;
+    screen_warn("--docker-%s has no effect: each job becomes a pod", name);
+    return 0;
+}
+
 /* --docker-x and --kubernetes-x flags without a table entry. */
 static int check_settings(struct registering *registering, struct error *error)
 {
@@ -92,8 +101,7 @@ static int check_settings(struct registering *registering, struct error *error)
         const struct option_other *other = &options->others[i];
 
         if (strncmp(other->name, kubernetes, strlen(kubernetes)) != 0)
-            result = error_set(error, BLAME_INPUT, 0, "--%.80s has no effect here: jobs run as pods; leave it out",
-                               other->name);
+            result = check_docker_flag(other->name + strlen("docker-"), error);
         else
             settings[count++] =
                 (struct config_setting){ .name = other->name + strlen(kubernetes), .value = other->value };
@@ -104,18 +112,27 @@ static int check_settings(struct registering *registering, struct error *error)
     return result;
 }
 
+static int check_text(const struct registering *registering, const struct strbuf *text, struct error *error)
+{
+    struct config *config = config_load(strbuf_text(text), text->length, CONFIG_TOML, registering->config_path, error);
+
+    config_free(config);
+    return config != NULL ? 0 : -1;
+}
+
 /* The whole file as it will be, but for the token: wrong values show now, not when a runner has been made. */
 static int check_file(struct registering *registering, struct error *error)
 {
     OWNED_STRBUF struct strbuf trial = STRBUF_EMPTY;
-    struct config *config;
 
-    if (register_read_file(registering, error) < 0 || config_file_prepare(registering->config_path, error) < 0)
+    if (register_read_file(registering, error) < 0 || config_file_prepare(registering->config_path, error) < 0 ||
+        check_text(registering, &registering->existing, error) < 0)
         return -1;
     register_render(registering, &trial);
-    config = config_load(strbuf_text(&trial), trial.length, CONFIG_TOML, registering->config_path, error);
-    config_free(config);
-    return config != NULL ? 0 : -1;
+    if (check_text(registering, &trial, error) == 0)
+        return 0;
+    error->blame = BLAME_INPUT; /* the file was right without the new entry */
+    return error_within(error, "these options make no valid entry");
 }
 
 int register_check(struct registering *registering, struct error *error)
@@ -125,8 +142,6 @@ int register_check(struct registering *registering, struct error *error)
     if (options_given(options, "template-config"))
         return error_set(error, BLAME_INPUT, 0,
                          "--template-config is not supported: put its keys into the file that register writes");
-    if (registering->token[0] == '\0')
-        return error_set(error, BLAME_INPUT, 0, "the token is empty");
     if (check_url(options, error) < 0 || check_executor(options, error) < 0 ||
         check_server_side(registering, error) < 0 || check_new_runner(registering, error) < 0 ||
         check_settings(registering, error) < 0)

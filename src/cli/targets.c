@@ -94,7 +94,7 @@ int targets_find(struct targets *targets, const struct options *options, void (*
     by_token = targets->token != NULL && options_text(options, "url") != NULL;
     OWNED_TEXT char *path = config_file_path(options);
     if (!by_token || file_exists(path)) {
-        if (config_file_load(&targets->file, options, warn, error) < 0)
+        if (config_file_load(&targets->file, options, by_token ? NULL : warn, error) < 0)
             return -1;
         find_in_file(targets, options);
     } else {

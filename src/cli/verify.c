@@ -5,6 +5,7 @@
 #include "system_id.h"
 #include "targets.h"
 #include "text/json.h"
+#include "text/url.h"
 
 #include <string.h>
 
@@ -64,14 +65,15 @@ static int print_verdicts(const struct targets *targets, const enum verdict *ver
     for (size_t i = 0; i < targets->count; i++) {
         const struct target *target = &targets->items[i];
         struct cJSON *item = json_add_object(list);
+        OWNED_TEXT char *url = url_for_people(target->url);
 
         json_set_text(item, "name", target->name);
         json_set_text(item, "token", target->short_token);
-        json_set_text(item, "url", target->url);
+        json_set_text(item, "url", url);
         json_set_text(item, "state", verdict_names[verdicts[i]]);
         if (!as_json)
             strbuf_format(&text, "%-12s %-9s  %s  %s\n", verdict_names[verdicts[i]], target->short_token, target->name,
-                          target->url);
+                          url);
     }
     if (as_json)
         screen_add_json(list, &text);

@@ -7,6 +7,7 @@
 #include "text/json.h"
 #include "text/quote.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +56,30 @@ static void add_list(struct strbuf *out, const char *indent, const char *key, co
     strbuf_add_text(out, "]\n");
 }
 
+/* "2027-01-31T00:00:00.000Z": it comes from outside and is written without quotes. */
+static bool is_time(const char *text)
+{
+    static const char form[] = "dddd-dd-ddTdd:dd:dd";
+    size_t i = 0;
+
+    for (; form[i] != '\0'; i++)
+        if (form[i] == 'd' ? !isdigit((unsigned char)text[i]) : text[i] != form[i])
+            return false;
+    text += i;
+    if (*text == '.' && isdigit((unsigned char)text[1]))
+        text += 1 + strspn(text + 1, "0123456789");
+    if (strcmp(text, "Z") == 0)
+        return true;
+    return (text[0] == '+' || text[0] == '-') && strlen(text) == 6 && text[3] == ':' &&
+           strspn(text + 1, "0123456789") == 2 && strspn(text + 4, "0123456789") == 2;
+}
+
+static void add_time(struct strbuf *out, const char *key, const char *time)
+{
+    if (time != NULL && is_time(time))
+        strbuf_format(out, "  %s = %s\n", key, time);
+}
+
 /* --- settings by name --- */
 
 static bool same_key(const char *flag, const char *key)
@@ -66,24 +91,31 @@ static bool same_key(const char *flag, const char *key)
 }
 
 /* "unknown option --kubernetes-cpu-limt; did you mean --kubernetes-cpu-limit?" */
-static void unknown_setting(const char *flag, struct error *error)
+static int unknown_setting(const struct schema *schema, const char *prefix, const char *flag, struct error *error)
 {
-    const char *names[128];
+    const char *names[256];
     size_t count = 0;
     OWNED_TEXT char *key = mem_text(flag);
 
     for (char *c = key; *c != '\0'; c++)
         *c = *c == '-' ? '_' : *c;
-    for (; count < schema_kubernetes.count && count < COUNT_OF(names); count++)
-        names[count] = schema_kubernetes.keys[count].name;
+    for (; count < schema->count && count < COUNT_OF(names); count++)
+        names[count] = schema->keys[count].name;
     OWNED_TEXT char *near = mem_text(quote_nearest(key, names, count));
     for (char *c = near; c != NULL && *c != '\0'; c++)
         *c = *c == '_' ? '-' : *c;
     if (near != NULL)
-        error_set(error, BLAME_INPUT, 0, "unknown option --kubernetes-%.80s; did you mean --kubernetes-%s?", flag,
-                  near);
-    else
-        error_set(error, BLAME_INPUT, 0, "unknown option --kubernetes-%.80s", flag);
+        return error_set(error, BLAME_INPUT, 0, "unknown option --%s-%.80s; did you mean --%s-%s?", prefix, flag,
+                         prefix, near);
+    return error_set(error, BLAME_INPUT, 0, "unknown option --%s-%.80s", prefix, flag);
+}
+
+int config_check_docker_setting(const char *name, struct error *error)
+{
+    for (size_t i = 0; i < schema_docker.count; i++)
+        if (same_key(name, schema_docker.keys[i].name))
+            return 0;
+    return unknown_setting(&schema_docker, "docker", name, error);
 }
 
 static const struct schema_key *setting_key(const struct config_setting *setting, struct error *error)
@@ -94,7 +126,7 @@ static const struct schema_key *setting_key(const struct config_setting *setting
         if (same_key(setting->name, schema_kubernetes.keys[i].name))
             key = &schema_kubernetes.keys[i];
     if (key == NULL)
-        unknown_setting(setting->name, error);
+        unknown_setting(&schema_kubernetes, "kubernetes", setting->name, error);
     else if (key->kind == KEY_SECTION)
         error_set(error, BLAME_INPUT, 0, "--kubernetes-%s has no form as a flag: write it into the file",
                   setting->name);
@@ -257,10 +289,8 @@ static void write_entry(const struct config_entry *entry, struct strbuf *out)
     add_line(out, "  ", "url", entry->url);
     strbuf_format(out, "  id = %" PRIu64 "\n", entry->id);
     add_line(out, "  ", "token", entry->token);
-    if (entry->token_obtained_at != NULL)
-        strbuf_format(out, "  token_obtained_at = %s\n", entry->token_obtained_at);
-    if (entry->token_expires_at != NULL)
-        strbuf_format(out, "  token_expires_at = %s\n", entry->token_expires_at);
+    add_time(out, "token_obtained_at", entry->token_obtained_at);
+    add_time(out, "token_expires_at", entry->token_expires_at);
     add_line(out, "  ", "tls-ca-file", entry->tls_ca_file);
     add_line(out, "  ", "tls-cert-file", entry->tls_cert_file);
     add_line(out, "  ", "tls-key-file", entry->tls_key_file);

@@ -116,10 +116,10 @@ struct dataops_call *dataops_register(struct dataops *dataops, const struct data
     if (token_is_runner(dataops->token))
         return dataops_verify(dataops, done, owner);
     struct cJSON *body = body_with_info(dataops);
-    bool has_tags = wish->tag_list && *wish->tag_list;
+    bool has_tags = wish->tag_list && wish->tag_list[strspn(wish->tag_list, ", ")] != '\0';
     set_filled(body, "description", wish->description);
     set_filled(body, "maintenance_note", wish->maintenance_note);
-    set_filled(body, "tag_list", wish->tag_list);
+    set_filled(body, "tag_list", has_tags ? wish->tag_list : NULL);
     json_set_bool(body, "run_untagged", wish->run_untagged || !has_tags);
     json_set_bool(body, "locked", wish->locked);
     set_filled(body, "access_level", wish->access_level);

@@ -3,9 +3,11 @@
 #include "call.h"
 
 #include "base/backoff.h"
+#include "base/log.h"
 #include "io/loop.h"
 #include "text/digest.h"
 #include "text/json.h"
+#include "text/url.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -26,6 +28,8 @@ struct dataops_call {
     struct timer *timer;
     struct backoff backoff;
     char *url, *body; /* body: JSON text or NULL */
+    char id[REQUEST_ID + 1];
+    uint64_t sent_ms;
     size_t body_length;
     char *raw_headers[HEADERS_COUNT];
     struct call_wish wish; /* method, what, accepted are static; path, body and raw_headers are not used any more */
@@ -94,6 +98,17 @@ static void keep_last_update(struct dataops *dataops, const struct http_reply *r
     dataops->last_update = mem_text(value);
 }
 
+/* One line a request, with the id under which DataOps knows it. */
+static void note_answer(const struct dataops_call *call, const struct http_reply *reply)
+{
+    if (!log_enabled(LOG_DEBUG))
+        return;
+    OWNED_TEXT char *url = url_for_people(call->url);
+    log_event(LOG_DEBUG, "dataops_call", "call=\"%s\" method=%s url=%s status=%d ms=%" PRIu64 " request_id=%s",
+              call->wish.what, call->wish.method, url, reply->status, loop_now_ms(call->dataops->loop) - call->sent_ms,
+              call->id);
+}
+
 static void answered(void *owner, const struct http_reply *reply, const struct error *error)
 {
     struct dataops_call *call = owner;
@@ -103,6 +118,7 @@ static void answered(void *owner, const struct http_reply *reply, const struct e
                                      .error = ERROR_NONE };
 
     call->http_call = NULL;
+    note_answer(call, reply);
     if (error->blame == BLAME_NONE && is_retried(reply->status) && call->backoff.tries + 1 < TRIES_MOST) {
         uint64_t asked_ms = answer_wait_ms(reply, loop_wall_us(dataops->loop));
         uint64_t own_ms = backoff_next_ms(&call->backoff, loop_random(dataops->loop));
@@ -135,12 +151,13 @@ static void send_once(void *owner)
 {
     struct dataops_call *call = owner;
     const struct dataops *dataops = call->dataops;
-    char id[REQUEST_ID + 1], id_line[64];
+    char id_line[64];
     const char *headers[HEADERS_COUNT + 4];
     size_t count = 0;
 
-    make_request_id(id);
-    snprintf(id_line, sizeof(id_line), "X-Request-Id: %s", id);
+    make_request_id(call->id);
+    call->sent_ms = loop_now_ms(dataops->loop);
+    snprintf(id_line, sizeof(id_line), "X-Request-Id: %s", call->id);
     headers[count++] = id_line;
     if (call->body)
         headers[count++] = "Content-Type: application/json";

@@ -125,6 +125,42 @@ class TestRegister:
         assert done.code == 0, done.all
         assert [r["path"] for r in dataops.requests(path="/api/v4/runners", since=before)] == ["/api/v4/runners/verify"]
 
+    def test_a_runner_that_existed_before_is_never_deleted(self, dataops, programs, tmp_path):
+        """Its answer is of no use here; the runner was made elsewhere and stays."""
+        made, before = dataops.add_runner(scope="group", path="acme", tag_list="t"), since(dataops)
+        dataops.fault("/api/v4/runners/verify$", method="POST", status=200, text='{"id":0}')
+        done = command.run("register", "--non-interactive", "--url", dataops.info["url"], "--token", made["token"],
+                           "--name", "x", "--tls-ca-file", dataops.info["ca_path"], "--config", str(tmp_path / "c.toml"))
+        assert done.code == 1, done.all
+        assert dataops.requests("DELETE", since=before) == []
+
+    def test_debug_shows_the_requests_without_tokens(self, dataops, registered):
+        done, config = registered(name="debugged")
+        assert re.search(r"dataops_call.*method=POST.*/api/v4/runners .*status=201.*request_id=[0-9a-f]{32}", done.err)
+        assert tomllib.loads(config.read_text())["runners"][0]["token"] not in done.all
+        assert dataops.info["registration_tokens"]["group"] not in done.all
+
+    @pytest.mark.parametrize(("words", "says"), [
+        (["--limit", "99999"], "limit: 99999 is not between"),
+        (["--docker-privilegd"], "did you mean --docker-privileged?"),
+        (["--kubernetes-cpu-limit", "lots"], "no quantity"),
+        (["--tag-list", "", "--run-untagged=false"], "give --tag-list"),
+        (["--env", "hunter2"], "environment: text 1"),
+    ])
+    def test_wrong_options_are_found_before_dataops_is_asked(self, dataops, registered, words, says):
+        before = since(dataops)
+        done, config = registered(*words)
+        assert done.code == 2, done.all
+        assert says in done.err and "hunter2" not in done.all
+        assert dataops.requests(path="/api/v4/runners", since=before) == []
+        assert not config.exists()
+
+    def test_docker_flags_of_the_stock_runner_do_no_harm(self, dataops, registered):
+        done, config = registered("--docker-privileged", "--docker-shm-size", "0", name="with-docker-flags")
+        assert done.code == 0, done.all
+        assert "--docker-privileged has no effect" in done.err
+        assert "privileged" not in config.read_text()
+
     def test_it_asks_when_it_may(self, dataops, programs, tmp_path):
         info = dataops.info
         answers = f"{info['url']}\n{info['registration_tokens']['group']}\nasked-for\nasked-tag\n\nkubernetes\nimage:1\n"

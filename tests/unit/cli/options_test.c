@@ -17,7 +17,7 @@ static const struct option own[] = {
     { .name = "description", .alias = "name", .kind = OPTION_TEXT, .env = "NAME", .value = "NAME", .help = "name" },
     { .name = "locked", .kind = OPTION_SWITCH, .env = "LOCKED", .otherwise = "false", .help = "lock" },
     { .name = "limit", .kind = OPTION_NUMBER, .env = "LIMIT", .value = "N", .help = "limit" },
-    { .name = "env", .kind = OPTION_LIST, .env = "ENVS", .value = "K=V", .help = "variables" },
+    { .name = "env", .kind = OPTION_LIST, .env = "ENVS", .value = "K=V", .may_be_secret = true, .help = "variables" },
     { .name = "level", .kind = OPTION_TEXT, .choices = "low high", .value = "LEVEL", .help = "level" },
 };
 /* clang-format on */
@@ -230,7 +230,9 @@ static void wrong_lines_name_the_flag(void **state)
         { { "--lokced" }, NULL, "unknown option --lokced; did you mean --locked?" },
         { { "--nonsense-entirely" }, NULL, "unknown option --nonsense-entirely" },
         { { "-x" }, NULL, "unknown option -x" },
-        { { "-url", "a" }, NULL, "unknown option -url" },
+        { { "-url", "a" }, NULL, "unknown option -url; did you mean --url?" },
+        { { "-xhunter2" }, NULL, "unknown option -x" },
+        { { "-thunter2" }, NULL, "-t takes its value as the next word: -t TOKEN" },
         { { "--url" }, NULL, "--url needs a value: URL" },
         { { "--locked=maybe" }, NULL, "--locked: \"maybe\" is neither true nor false" },
         { { NULL }, "LOCKED=maybe", "LOCKED: \"maybe\" is neither true nor false" },
@@ -238,7 +240,7 @@ static void wrong_lines_name_the_flag(void **state)
         { { "--limit=-1" }, NULL, "--limit: \"-1\" is not a whole number" },
         { { "--limit=99999999999999999999" }, NULL, "--limit: \"99999999999999999999\" is not a whole number" },
         { { "--level", "lo" }, NULL, "--level: \"lo\" is not one of: low high" },
-        { { "one", "two" }, NULL, "unexpected word \"two\"" },
+        { { "one", "two" }, NULL, "unexpected word: options only, each with its dashes" },
     };
 
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -251,6 +253,45 @@ static void wrong_lines_name_the_flag(void **state)
         assert_int_equal(line.error.blame, BLAME_INPUT);
         options_clear(&line.options);
     }
+}
+
+/* It may be a token whose flag was misread. */
+static void an_unexpected_word_is_not_shown_where_tokens_are_given(void **state)
+{
+    (void)state;
+    struct line line;
+
+    parse(&line, WORDS("first", "--token=", "hunter2"), NULL);
+    assert_int_equal(line.used, -1);
+    assert_string_equal(line.error.text, "unexpected word behind --token: a value with blanks must stand in quotes");
+    options_clear(&line.options);
+    parse(&line, WORDS("first", "--name", "my", "site"), NULL);
+    assert_string_equal(line.error.text, "unexpected word behind --name: a value with blanks must stand in quotes");
+    options_clear(&line.options);
+}
+
+static void what_may_be_a_secret_is_overwritten_too(void **state)
+{
+    (void)state;
+    struct line line;
+
+    parse(&line, WORDS("--env", "PASSWORD=hunter2", "--kubernetes-bearer-token", "hunter2"), WORDS("ENVS=A=hunter2"));
+    assert_string_equal(options_list(&line.options, "env")[0], "PASSWORD=hunter2");
+    assert_string_equal(line.options.others[0].value, "hunter2");
+    assert_string_equal(line.text[1], "xxxxxxxxxxxxxxxx");
+    assert_string_equal(line.text[3], "xxxxxxx");
+    assert_string_equal(line.env_text[0], "ENVS=xxxxxxxxx");
+    options_clear(&line.options);
+}
+
+static void choices_may_be_written_in_capitals(void **state)
+{
+    (void)state;
+    struct line line;
+
+    parse(&line, WORDS("--level", "HIGH"), NULL);
+    assert_string_equal(options_text(&line.options, "level"), "high");
+    options_clear(&line.options);
 }
 
 static void words_and_what_stands_behind_two_dashes_are_kept(void **state)
@@ -320,6 +361,9 @@ int main(void)
         cmocka_unit_test(other_options_keep_the_last_value),
         cmocka_unit_test(secrets_are_overwritten_where_they_came_from),
         cmocka_unit_test(wrong_lines_name_the_flag),
+        cmocka_unit_test(an_unexpected_word_is_not_shown_where_tokens_are_given),
+        cmocka_unit_test(what_may_be_a_secret_is_overwritten_too),
+        cmocka_unit_test(choices_may_be_written_in_capitals),
         cmocka_unit_test(words_and_what_stands_behind_two_dashes_are_kept),
         cmocka_unit_test(open_flags_are_gathered_with_their_values),
         cmocka_unit_test(reading_can_stop_at_the_first_word),

@@ -111,6 +111,46 @@ static void what_was_written_is_read_back(void **state)
     config_free(config);
 }
 
+/* DataOps may send anything: nothing of it may become a line of the file. */
+static void a_time_that_is_none_is_left_out(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *time;
+        bool written;
+    } rows[] = {
+        { "2027-01-31T00:00:00Z", true },
+        { "2027-01-31T00:00:00.000Z", true },
+        { "2027-01-31T00:00:00.5+02:00", true },
+        { "2027-01-31 00:00:00 UTC", false },
+        { "2027-01-31", false },
+        { "", false },
+        { "2027-01-31T00:00:00Z\nurl = 'http://evil'", false },
+        { "2027-01-31T00:00:00+02:00x", false },
+    };
+
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        OWNED_STRBUF struct strbuf text = STRBUF_EMPTY;
+        struct config_entry entry = docker;
+
+        entry.token_expires_at = rows[i].time;
+        config_write_new(&entry, &text);
+        assert_int_equal(strstr(strbuf_text(&text), "token_expires_at") != NULL, rows[i].written);
+        config_free(load(&text));
+    }
+}
+
+static void docker_settings_are_known_by_name(void **state)
+{
+    (void)state;
+    struct error error = ERROR_NONE;
+
+    assert_int_equal(config_check_docker_setting("tls-verify", &error), 0);
+    assert_int_equal(config_check_docker_setting("privilegd", &error), -1);
+    assert_string_equal(error.text, "unknown option --docker-privilegd; did you mean --docker-privileged?");
+    assert_int_equal(error.blame, BLAME_INPUT);
+}
+
 static void one_more_leaves_the_rest_as_it_is(void **state)
 {
     (void)state;
@@ -258,6 +298,8 @@ int main(void)
         cmocka_unit_test(a_new_file_is_the_stock_runners),
         cmocka_unit_test(the_documented_edits_hit_one_line_each),
         cmocka_unit_test(what_was_written_is_read_back),
+        cmocka_unit_test(a_time_that_is_none_is_left_out),
+        cmocka_unit_test(docker_settings_are_known_by_name),
         cmocka_unit_test(one_more_leaves_the_rest_as_it_is),
         cmocka_unit_test(one_less_takes_the_entry_with_its_tables),
         cmocka_unit_test(what_only_looks_like_a_header_is_none),

@@ -154,7 +154,7 @@ static void registration_says_what_was_asked_for(void **state)
                                                     .access_level = "not_protected",
                                                     .locked = true,
                                                     .maximum_timeout_s = 7200 },
-                                         untagged = { .tag_list = "" };
+                                         untagged = { .tag_list = " , " };
     struct stage stage;
 
     (void)state;
@@ -178,6 +178,7 @@ static void registration_says_what_was_asked_for(void **state)
     world_run(stage.world, 1);
     OWNED_JSON struct cJSON *second = body_of(last(&stage));
     assert_true(json_bool(second, "run_untagged", false));
+    assert_null(json_get(second, "tag_list"));
     assert_null(json_get(second, "maximum_timeout"));
     clear_stage(&stage);
 }
