@@ -42,6 +42,16 @@ static char *decoded(const struct cJSON *secret, const char *key, size_t *length
     return strbuf_take(&out, length);
 }
 
+/* A Secret that somebody else made may have none. */
+static struct cJSON *secret_data(struct cJSON *secret)
+{
+    if (!json_is_object(json_get(secret, "data"))) {
+        json_remove(secret, "data");
+        json_set_object(secret, "data");
+    }
+    return json_get(secret, "data");
+}
+
 static void put_encoded(struct cJSON *data, const char *key, const void *bytes, size_t length)
 {
     struct strbuf out = STRBUF_EMPTY;
@@ -98,24 +108,44 @@ static void state_created(void *owner, const struct kube_answer *answer)
     }
 }
 
-static void state_create(struct state *state)
+static void put_new_key(struct cJSON *secret)
 {
-    OWNED_JSON struct cJSON *secret = json_object();
-    struct cJSON *meta = json_set_object(secret, "metadata"), *data;
     uint8_t key[SEAL_KEY];
 
     digest_random(key, sizeof(key));
+    put_encoded(secret_data(secret), "version", STATE_VERSION, strlen(STATE_VERSION));
+    put_encoded(secret_data(secret), "key-" KEY_ID, key, sizeof(key));
+    explicit_bzero(key, sizeof(key));
+}
+
+static void state_create(struct state *state)
+{
+    OWNED_JSON struct cJSON *secret = json_object();
+    struct cJSON *meta = json_set_object(secret, "metadata");
+
     json_set_text(secret, "apiVersion", "v1");
     json_set_text(secret, "kind", "Secret");
     json_set_text(meta, "name", state->name);
     json_set_text(meta, "namespace", state->ns);
     json_set_text(json_set_object(meta, "labels"), "app.kubernetes.io/managed-by", "dataops-runner");
     json_set_text(secret, "type", "Opaque");
-    data = json_set_object(secret, "data");
-    put_encoded(data, "version", STATE_VERSION, strlen(STATE_VERSION));
-    put_encoded(data, "key-" KEY_ID, key, sizeof(key));
+    put_new_key(secret);
     state->call = kube_create(state->kube, state->ns, "secrets", secret, state_created, state);
-    explicit_bzero(key, sizeof(key));
+}
+
+static void state_was_keyed(void *owner, const struct kube_answer *answer)
+{
+    struct state *state = owner;
+
+    state->call = NULL;
+    if (answer->kind == KUBE_OK) {
+        state_take(state, answer->object);
+        state_answer(state, NULL);
+    } else if (answer->kind == KUBE_CONFLICT && state->rounds++ < 5) {
+        state_read(state);
+    } else {
+        state_answer(state, &answer->error);
+    }
 }
 
 static void state_was_read(void *owner, const struct kube_answer *answer)
@@ -125,7 +155,13 @@ static void state_was_read(void *owner, const struct kube_answer *answer)
     state->call = NULL;
     if (answer->kind == KUBE_OK) {
         state_take(state, answer->object);
-        state_answer(state, NULL);
+        if (state->has_key) {
+            state_answer(state, NULL);
+        } else {
+            put_new_key(state->secret);
+            state->call =
+                kube_put(state->kube, state->ns, "secrets", state->name, state->secret, state_was_keyed, state);
+        }
     } else if (answer->kind == KUBE_MISSING) {
         state_create(state);
     } else {
@@ -217,7 +253,7 @@ static void state_put(struct state *state)
     if (state->pending_expires != NULL)
         json_set_text(one, "expires_at", state->pending_expires);
     text = json_print(registrations);
-    put_encoded(json_get(state->secret, "data"), "registrations", text, strlen(text));
+    put_encoded(secret_data(state->secret), "registrations", text, strlen(text));
     mem_wipe_free(text, strlen(text));
     json_free(registrations);
     state->call = kube_put(state->kube, state->ns, "secrets", state->name, state->secret, state_was_put, state);

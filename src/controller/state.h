@@ -17,7 +17,8 @@ struct state;
  * them). */
 typedef void state_ready(void *owner, const struct error *error);
 
-/* Reads <release>-state in ns, or creates it with a fresh key; whoever creates it first wins, the others read. */
+/* Reads <release>-state in ns, or creates it with a fresh key (which one that is there may lack, too); whoever creates
+ * it first wins, the others read. */
 struct state *state_open(struct loop *loop, struct kube *kube, const char *ns, const char *release, state_ready *ready,
                          void *owner);
 /* Registration result of a URL: token (borrowed) or NULL. */
