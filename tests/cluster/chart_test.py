@@ -101,6 +101,16 @@ def test_every_documented_file_renders_valid_toml(render, path):
     assert render(yaml.safe_load(path.read_text())).runner["token_file"]
 
 
+def test_the_example_of_the_readme_gives_what_it_says(render):
+    text = (REPOSITORY / "README.md").read_text()
+    values = yaml.safe_load(text.split("cat > dataops-values.yml <<'END'\n")[1].split("END\n")[0])
+    out = render(values | {"strictValues": True}, "dataops-runner")
+    assert out.pod["containers"][0]["image"] == out.runner["kubernetes"]["helper_image"] == "registry.example.com/dataops-runner:0.1.0"
+    assert out.config["concurrent"] == 20 and out.runner["kubernetes"]["memory_request"] == "2Gi"
+    assert out.of("PersistentVolumeClaim")[0]["spec"]["storageClassName"] == "shared"
+    assert {"name": "RUNNER_TAG_LIST", "value": "my-company-production"} in out.pod["containers"][0]["env"]
+
+
 def test_two_renders_are_the_same_bytes(render):
     assert render().text == render().text
 
