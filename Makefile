@@ -25,8 +25,8 @@ demo: build ## a runner, a queue, two jobs, on the embedded stand-ins (SITES=2: 
 
 unit: deps-test ## unit tests under ASan and UBSan
 	@scripts/unit
-integration: deps-test ## whole jobs on the stand-ins, programs under ASan and UBSan
-	@scripts/integration standin
+integration: deps-test ## whole jobs on the stand-ins, programs under ASan and UBSan (QUICK=1: without the slow ones)
+	@scripts/integration standin $(if $(QUICK),-m "not slow")
 cluster: deps-test deps-cluster build ## the same cases and more on a real Kubernetes
 	@scripts/integration real
 test: ## everything that must be green: lint, unit, integration, a real Kubernetes, short fuzz
