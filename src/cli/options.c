@@ -408,3 +408,13 @@ void options_set(struct options *options, const char *name, const char *text)
     value_wipe(value);
     value_set(value, OPTION_FROM_FLAG, text);
 }
+
+void options_unset(struct options *options, const char *name)
+{
+    struct option_value *value = value_of(options, name);
+
+    value_wipe(value);
+    value->source = OPTION_UNSET;
+    if (value->option->otherwise != NULL)
+        value_set(value, OPTION_DEFAULT, value->option->otherwise);
+}

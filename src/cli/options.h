@@ -85,5 +85,7 @@ enum option_source options_source(const struct options *options, const char *nam
 bool options_given(const struct options *options, const char *name);
 /* Sets a value as if its flag had been given: for answers to questions. */
 void options_set(struct options *options, const char *name, const char *text);
+/* Back to its default, as if it had not been given. */
+void options_unset(struct options *options, const char *name);
 
 #endif

@@ -107,6 +107,8 @@ static void explain_refusal(const struct registering *registering, const struct 
         screen_note(
             "Registration tokens are switched off there: create a runner in DataOps (group or project, CI/CD, Runners) "
             "and register with --token glrt-...");
+    else if (remote->status == 404)
+        screen_note("That address answers, yet not as DataOps does: is --url right?");
     else if (remote->status == 401 || remote->status == 403)
         screen_note(registering->by_runner_token
                         ? "DataOps does not know this runner token: was the runner deleted, or has the token expired?"

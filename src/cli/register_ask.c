@@ -2,6 +2,7 @@
 
 #include "screen.h"
 #include "secret.h"
+#include "text/url.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -114,6 +115,24 @@ static int ask_image(struct registering *registering, struct error *error)
                       "dataopslive/dataops-utils-runner", error);
 }
 
+/* A person at a terminal gets another chance to type the address. */
+static int ask_url(struct registering *registering, struct error *error)
+{
+    struct options *options = registering->options;
+    struct error why = ERROR_NONE;
+    bool given = options_given(options, "url");
+
+    while (ask_option(registering, "url", "Address of DataOps", NULL, error) == 0) {
+        OWNED_TEXT char *root = url_api_root(options_text(options, "url"), &why);
+
+        if (root != NULL || given || !isatty(STDIN_FILENO))
+            return 0; /* what is wrong with it register_check says */
+        screen_fail("%s", why.text);
+        options_unset(options, "url");
+    }
+    return -1;
+}
+
 int register_ask(struct registering *registering, struct error *error)
 {
     OWNED_TEXT char *host = host_name();
@@ -125,7 +144,7 @@ int register_ask(struct registering *registering, struct error *error)
             options_set(registering->options, "description", host);
         return 0;
     }
-    if (ask_option(registering, "url", "Address of DataOps", NULL, error) < 0 || ask_token(registering, error) < 0 ||
+    if (ask_url(registering, error) < 0 || ask_token(registering, error) < 0 ||
         ask_option(registering, "description", "Name of this runner", host, error) < 0 ||
         ask_server_side(registering, error) < 0 ||
         ask_option(registering, "executor", "Executor (kubernetes, or docker, which is read as kubernetes)", NULL,

@@ -64,7 +64,7 @@ static int read_job(struct rendering *rendering, const char *path, struct error 
     if (file_read(strcmp(path, "-") == 0 ? "/dev/stdin" : path, &rendering->payload, error) < 0)
         return -1;
     rendering->job = job_parse(strbuf_text(&rendering->payload), rendering->payload.length, &id, &token, error);
-    return rendering->job != NULL ? 0 : error_within(error, "%s", path);
+    return rendering->job != NULL ? 0 : error_within(error, "%s", strcmp(path, "-") == 0 ? "stdin" : path);
 }
 
 static int merge_variables(struct rendering *rendering, struct error *error)

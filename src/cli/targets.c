@@ -84,6 +84,24 @@ static int find_token(struct targets *targets, const struct options *options, st
     return targets->token != NULL || (path == NULL && token == NULL) ? 0 : -1;
 }
 
+static int nothing_fits(const struct targets *targets, const struct options *options, struct error *error)
+{
+    const char *name = options_text(options, "name"), *url = options_text(options, "url");
+
+    if (targets->file.config != NULL && targets->file.config->runner_count == 0)
+        return error_set(error, BLAME_CONFIG, 0, "%s has no [[runners]] entry: run register", targets->file.path);
+    if (targets->token != NULL)
+        return error_set(error, BLAME_INPUT, 0, "no entry of %s has this token; with --url it needs none",
+                         targets->file.path);
+    OWNED_STRBUF struct strbuf asked = STRBUF_EMPTY;
+    if (name != NULL)
+        strbuf_format(&asked, "the name %.80s", name);
+    if (url != NULL)
+        strbuf_format(&asked, "%sthe address %.200s", asked.length > 0 ? " and " : "", url);
+    return error_set(error, BLAME_INPUT, 0, "no entry of %s has %s; list shows them", targets->file.path,
+                     strbuf_text(&asked));
+}
+
 int targets_find(struct targets *targets, const struct options *options, void (*warn)(const char *line),
                  struct error *error)
 {
@@ -102,9 +120,7 @@ int targets_find(struct targets *targets, const struct options *options, void (*
     }
     if (targets->count == 0 && by_token)
         add_given(targets, options);
-    if (targets->count == 0)
-        return error_set(error, BLAME_INPUT, 0, "no runner in %s fits", targets->file.path);
-    return 0;
+    return targets->count > 0 ? 0 : nothing_fits(targets, options, error);
 }
 
 int targets_forget(struct targets *targets, struct error *error)

@@ -9,9 +9,9 @@
 
 #include <string.h>
 
-enum verdict { VERDICT_ALIVE, VERDICT_REMOVED, VERDICT_UNREACHABLE, VERDICT_NO_TOKEN };
+enum verdict { VERDICT_ALIVE, VERDICT_REMOVED, VERDICT_UNREACHABLE, VERDICT_NO_TOKEN, VERDICT_NOT_ASKED };
 
-static const char *const verdict_names[] = { "alive", "removed", "unreachable", "no token" };
+static const char *const verdict_names[] = { "alive", "removed", "unreachable", "no token", "not asked" };
 
 /* clang-format off */
 static const struct option items[] = {
@@ -43,6 +43,7 @@ static enum verdict verify_one(const struct target *target, const char *system_i
     }
     if (remote_open(&remote, &place, &error) < 0) {
         screen_fail("%s: %s", target->name, error.text);
+        verdict = VERDICT_NOT_ASKED;
     } else {
         remote_verify(&remote);
         if (remote_end(&remote) == END_DONE)
@@ -83,7 +84,7 @@ static int print_verdicts(const struct targets *targets, const enum verdict *ver
 /* The worst of all answers decides. */
 static int end_of(const struct targets *targets, const enum verdict *verdicts, bool deleted)
 {
-    static const enum end ends[] = { END_DONE, END_TOKEN, END_PLATFORM, END_CONFIG };
+    static const enum end ends[] = { END_DONE, END_TOKEN, END_PLATFORM, END_CONFIG, END_CONFIG };
     int end = END_DONE;
 
     for (size_t i = 0; i < targets->count; i++)
@@ -137,8 +138,10 @@ const struct command command_verify = {
     .name = "verify",
     .summary = "ask DataOps whether the registered runners still exist",
     .words = "",
-    .about = "Asks DataOps about each runner of the configuration and prints one line for each: alive, removed or\n"
-             "unreachable. Ends with 4 when one was removed, with 5 when DataOps could not be asked.",
+    .about =
+        "Asks DataOps about each runner of the configuration and prints one line for each: alive, removed or\n"
+        "unreachable. Ends with 4 when one was removed, with 5 when DataOps could not be asked, with 3 when an entry\n"
+        "is not fit to ask with (no token, a CA file that is missing).",
     .examples = "  dataops-runner verify\n"
                 "  dataops-runner verify --name site-a --delete\n",
     .options = { items, COUNT_OF(items) },

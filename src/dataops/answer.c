@@ -3,6 +3,7 @@
 
 #include "text/json.h"
 #include "text/quote.h"
+#include "text/url.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -43,6 +44,17 @@ static void add_words(const struct cJSON *tree, struct strbuf *words)
     }
 }
 
+/* An address in front of the true one: http for https, a name that moved. */
+static void add_place(const struct http_reply *reply, struct strbuf *words)
+{
+    char place[512];
+
+    if (reply->status < 300 || reply->status >= 400 || !http_reply_header(reply, "Location", place, sizeof(place)))
+        return;
+    OWNED_TEXT char *shown = url_for_people(place);
+    strbuf_format(words, "it sends to %s; set url to the address that is meant", shown);
+}
+
 static enum blame blame_of(int status)
 {
     if (status == 401 || status == 403 || status == 404 || status == 410 || status == 422)
@@ -56,6 +68,10 @@ static const char *meaning_of(int status)
         int status;
         const char *meaning;
     } known[] = {
+        { 301, "moved" },
+        { 302, "elsewhere" },
+        { 307, "elsewhere" },
+        { 308, "moved" },
         { 400, "bad request" },
         { 401, "unauthorized" },
         { 403, "forbidden" },
@@ -88,6 +104,8 @@ void answer_explain(const struct http_reply *reply, const char *what, struct err
         OWNED_JSON struct cJSON *tree = json_parse(strbuf_text(&reply->body), reply->body.length, &ignored);
         add_words(tree, &words);
     }
+    if (words.length == 0)
+        add_place(reply, &words);
     quote_for_people(strbuf_text(&words), WORDS_MOST, &shown);
     error_set(error, blame_of(reply->status), reply->status, "%s: DataOps answered %d (%s)%s%s", what, reply->status,
               meaning_of(reply->status), shown.length > 0 ? ": " : "", strbuf_text(&shown));

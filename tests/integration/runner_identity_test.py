@@ -272,3 +272,27 @@ class TestVerifyAndList:
         done = command.run("list", "--config", str(config))
         assert done.code == 0, done.all
         assert "listed" in done.all and token not in done.all
+
+    @pytest.mark.parametrize(("words", "code", "says"), [
+        (["--url", "http://", "--token", "glrt-x"], 3, "host or port are wrong"),
+        (["--url", "https://127.0.0.1:1", "--token", "glrt-x"], 5, "connect"),
+        (["--url", "https://127.0.0.1:1", "--token", "glrt-x", "--tls-ca-file", "/nope"], 3, "tls-ca-file"),
+        (["--name", "nobody"], 2, "the name nobody"),
+        (["--token", "glrt-x"], 2, "--url"),
+    ])
+    def test_verify_ends_with_the_code_of_its_trouble(self, registered, words, code, says):
+        _, config = registered(name="codes")
+        done = command.run("verify", "--config", str(config), *words)
+        assert done.code == code, done.all
+        assert says in done.err
+        assert "glrt-x" not in done.all
+
+    def test_whoever_types_a_wrong_address_may_type_it_again(self, dataops, programs, tmp_path):
+        info, config = dataops.info, tmp_path / "config.toml"
+        answers = ["gitlab", info["url"], info["registration_tokens"]["group"], "typed-twice", "tag", "", "", "image:1"]
+        code, shown = command.run_at_terminal(
+            ["register", "--config", str(config), "--tls-ca-file", info["ca_path"]], answers)
+        assert code == 0, shown
+        assert "it does not begin with http" in shown
+        assert info["registration_tokens"]["group"] not in shown, "a token is typed unseen"
+        assert tomllib.loads(config.read_text())["runners"][0]["name"] == "typed-twice"

@@ -346,6 +346,10 @@ static void answers_count_as_flags(void **state)
     options_set(&line.options, "description", "answer");
     assert_string_equal(options_text(&line.options, "description"), "answer");
     assert_int_equal(options_source(&line.options, "description"), OPTION_FROM_FLAG);
+    options_set(&line.options, "url", "wrong");
+    options_unset(&line.options, "url");
+    assert_string_equal(options_text(&line.options, "url"), "https://default");
+    assert_false(options_given(&line.options, "url"));
     options_clear(&line.options);
 }
 

@@ -416,6 +416,20 @@ static void what_dataops_says_is_in_the_error(void **state)
     }
 }
 
+static void an_answer_that_sends_elsewhere_names_the_place(void **state)
+{
+    struct stage stage;
+
+    (void)state;
+    set_stage(&stage, "http://host", "glrt-1");
+    plan(&stage, 301, "Location: https://me:hunter2@host/api/v4/jobs/request?x=hunter2\r\n", "");
+    poll_once(&stage);
+    assert_non_null(strstr(stage.error.text, "301 (moved): it sends to https://host/api/v4/jobs/request"));
+    assert_non_null(strstr(stage.error.text, "set url"));
+    assert_null(strstr(stage.error.text, "hunter2"));
+    clear_stage(&stage);
+}
+
 static void a_page_instead_of_json_is_no_job(void **state)
 {
     struct stage stage;
@@ -492,6 +506,7 @@ int main(void)
         cmocka_unit_test(five_tries_then_the_last_answer_counts),
         cmocka_unit_test(other_answers_and_silence_are_not_retried),
         cmocka_unit_test(what_dataops_says_is_in_the_error),
+        cmocka_unit_test(an_answer_that_sends_elsewhere_names_the_place),
         cmocka_unit_test(a_page_instead_of_json_is_no_job),
         cmocka_unit_test(a_payload_that_broke_off_is_handed_on_with_the_error),
         cmocka_unit_test(old_servers_verify_with_a_bare_200),
