@@ -105,6 +105,7 @@ struct run {
     char early_gone[64];           /* uid of a pod of this name that went before the create was answered */
     struct pod_status status;      /* while uid is NULL: of whatever pod has the name */
     struct strbuf notes;           /* the controller's lines before courier's first byte */
+    unsigned notes_tries;          /* patches with them in a row of which nobody knows whether they happened */
     size_t notes_sent, notes_safe; /* so much of them is on its way to the pod; an adopter will find so much */
     uint64_t log_end; /* where the tail stands, once it was placed: what the log says behind it has no place */
     bool spoke, log_over, reporting, pod_deleted, has_result, adopted;
@@ -123,7 +124,7 @@ struct run {
     size_t hole_count;
     struct kube_call *create_call, *store_call, *delete_call, *order_call, *notes_call;
     struct timer *retry_timer, *start_timer, *wait_timer, *pull_timer, *status_timer, *gone_timer;
-    struct timer *delete_timer, *order_timer, *store_timer, *outside_timer, *limit_timer, *free_timer;
+    struct timer *delete_timer, *order_timer, *store_timer, *notes_timer, *outside_timer, *limit_timer, *free_timer;
     uint64_t retry_wait_ms;    /* set: the next attempt waits so long, and does not count */
     uint64_t unanswered_at_ms; /* since when Kubernetes fails to answer; 0 it does */
     bool delete_asked;

@@ -24,6 +24,8 @@ static void run_leave_attempt(struct run *run)
     kube_cancel(run->order_call);
     run->store_call = run->notes_call = run->order_call = NULL;
     run->notes_sent = run->notes_safe;
+    run->notes_tries = 0;
+    timer_stop(&run->notes_timer);
     timer_stop(&run->status_timer);
     timer_stop(&run->outside_timer);
     timer_stop(&run->order_timer);
@@ -464,6 +466,7 @@ void run_free(struct run *run)
     timer_stop(&run->gone_timer);
     timer_stop(&run->delete_timer);
     timer_stop(&run->order_timer);
+    timer_stop(&run->notes_timer);
     timer_stop(&run->outside_timer);
     timer_stop(&run->limit_timer);
     timer_stop(&run->free_timer);

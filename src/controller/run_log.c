@@ -13,6 +13,7 @@
 
 #define NOWHERE       UINT64_MAX
 #define RUN_HOLE_TEXT 160
+#define NOTE_TRIES    6 /* each of them some tries of the client */
 
 static void run_log_over(void *owner);
 
@@ -220,7 +221,7 @@ static void run_finish(struct run *run)
 /* Courier's bytes follow the notes that an adopter will find; others never were. */
 static bool run_settle_notes(struct run *run)
 {
-    if (run->notes_call != NULL && !run->tail_made)
+    if ((run->notes_call != NULL || run->notes_timer != NULL) && !run->tail_made)
         return false;
     if (!run->tail_made)
         strbuf_cut(&run->notes, run->notes_safe);
@@ -294,6 +295,18 @@ void run_pump(struct run *run)
         run_finish(run);
 }
 
+static void run_store_notes(struct run *run);
+
+static void run_note_again(void *owner)
+{
+    struct run *run = owner;
+
+    if (!run->pod_deleted && !run->tail_made)
+        run_store_notes(run);
+    else
+        run_pump(run);
+}
+
 static void run_noted(void *owner, const struct kube_answer *answer)
 {
     struct run *run = owner;
@@ -301,6 +314,10 @@ static void run_noted(void *owner, const struct kube_answer *answer)
     run->notes_call = NULL;
     if (answer->kind == KUBE_OK)
         run->notes_safe = run->notes_sent;
+    /* Whether an adopter will find them is not known: courier's bytes wait until it is. */
+    run->notes_tries = answer->kind == KUBE_FAILED ? run->notes_tries + 1 : 0;
+    if (run->notes_tries > 0 && run->notes_tries < NOTE_TRIES)
+        loop_after(run->controller->loop, &run->notes_timer, RUN_ASK_AGAIN_MS, run_note_again, run);
     run_pump(run);
 }
 
@@ -309,6 +326,7 @@ static void run_store_notes(struct run *run)
     OWNED_JSON struct cJSON *patch = json_object();
     OWNED_JSON struct cJSON *list = json_array();
 
+    timer_stop(&run->notes_timer);
     json_add_text(list, strbuf_text(&run->notes));
     OWNED_TEXT char *notes = json_print(list);
     json_set_text(json_set_object(json_set_object(patch, "metadata"), "annotations"), POD_ANNOTATION_NOTES, notes);
@@ -322,7 +340,7 @@ void run_note(struct run *run, const char *text)
     if (run->spoke || run->tail_made || run->adopted || run->notes.length > 16 * KIB)
         return;
     strbuf_format(&run->notes, SECTION_CLEAR "%s" SECTION_RESET "\n", text);
-    if (run->uid != NULL && !run->pod_deleted && run->state == JOB_STARTING) {
+    if (run->uid != NULL && !run->pod_deleted && (run->state == JOB_STORING || run->state == JOB_STARTING)) {
         /* One at a time: of two patches under way nobody knows which was the last. */
         if (run->notes_call == NULL)
             run_store_notes(run);

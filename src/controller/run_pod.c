@@ -77,8 +77,10 @@ static void run_refused(struct run *run, const struct kube_answer *answer, enum 
         OWNED_TEXT char *line = mem_format("Waiting for %s: %s", quota ? "quota" : "Kubernetes", text);
         run_note(run, line);
     }
-    if (quota)
+    if (quota) {
         run_bury_old(run); /* it counts, too */
+        run->unanswered_at_ms = 0;
+    }
     run->retry_wait_ms = quota ? QUOTA_WAIT_MS : RUN_ASK_AGAIN_MS;
     run_handle(run, delayed);
 }

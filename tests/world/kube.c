@@ -330,9 +330,11 @@ static void effect_due(void *owner)
     if (planned == NULL || planned->happens)
         take_effect(operation);
     if (planned != NULL) {
-        json_free(operation->answer);
-        operation->answer = NULL;
-        operation->kind = planned->kind;
+        if (planned->kind != KUBE_OK) {
+            json_free(operation->answer);
+            operation->answer = NULL;
+            operation->kind = planned->kind;
+        }
         if (--planned->times == 0)
             planned_free(planned);
     }

@@ -210,3 +210,20 @@ bool stage_trace_has(const struct wjob *job, const char *words)
 {
     return memmem(strbuf_text(&job->trace), job->trace.length, words, strlen(words)) != NULL;
 }
+
+bool stage_trace_is_whole(const struct wjob *job)
+{
+    size_t notes = job->trace.length - job->printed.length;
+
+    return job->trace.length >= job->printed.length && job->printed.length > 0 &&
+           memcmp(job->trace.bytes + notes, job->printed.bytes, job->printed.length) == 0 &&
+           memmem(job->trace.bytes, notes, "~L", 2) == NULL;
+}
+
+void stage_schedule(struct wpod *pod)
+{
+    pod->fate = FATE_RUNS;
+    pod->scheduled = true;
+    pod_plan_stored(pod);
+    watch_pod_changed(pod);
+}

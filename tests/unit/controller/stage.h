@@ -58,6 +58,10 @@ struct wpod *stage_pod(void);
 unsigned stage_pods(void);
 /* How often these words stand in the controller's log, which begins with the event's name. */
 unsigned stage_said(const char *words);
+/* The trace is what courier printed, once and whole, and nothing behind it; before it notes may stand. */
+bool stage_trace_is_whole(const struct wjob *job);
+/* A pod that found no node finds one. */
+void stage_schedule(struct wpod *pod);
 bool stage_trace_has(const struct wjob *job, const char *words);
 
 #endif
