@@ -39,6 +39,7 @@ int remote_open(struct remote *remote, const struct remote_place *place, struct 
         .url = place->url,
         .token = place->token,
         .system_id = place->system_id,
+        .executor = "kubernetes",
         .version = DATAOPS_VERSION,
         .revision = DATAOPS_REVISION,
     };

@@ -7,6 +7,7 @@
 #include "text/yaml.h"
 #include "volumes.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum config_syntax config_syntax_of(const char *file_name)
@@ -16,32 +17,42 @@ enum config_syntax config_syntax_of(const char *file_name)
     return dot != NULL && (strcmp(dot, ".yaml") == 0 || strcmp(dot, ".yml") == 0) ? CONFIG_YAML : CONFIG_TOML;
 }
 
-static int check_executor(const struct reading *reading, struct config_runner *runner)
+/* Where a key stands; the line of its section when it is not written. */
+static unsigned line_of(const struct tree *section, const char *key)
 {
+    const struct tree *value = tree_get(section, key);
+
+    return value != NULL ? value->line : section->line;
+}
+
+static int check_executor(const struct reading *reading, const struct tree *table, struct config_runner *runner)
+{
+    unsigned line = line_of(table, "executor");
+
     if (strcmp(runner->executor, "docker") == 0) {
-        read_warn(reading, runner->line, "executor = \"docker\" is read as kubernetes: each job becomes a pod");
+        read_warn(reading, line, "executor = \"docker\" is read as kubernetes: each job becomes a pod");
         mem_free(runner->executor);
         runner->executor = mem_text("kubernetes");
     }
     if (strcmp(runner->executor, "kubernetes") != 0)
         return read_fail(
-            reading, runner->line,
+            reading, line,
             "executor: \"%s\" is not supported: this runner makes each job a pod, set executor = \"kubernetes\"",
             runner->executor);
     return 0;
 }
 
-static int check_url(const struct reading *reading, struct config_runner *runner)
+static int check_url(const struct reading *reading, const struct tree *table, const struct config_runner *runner)
 {
     struct url url = URL_EMPTY;
     struct error why = ERROR_NONE;
     int result;
 
     if (runner->url == NULL || runner->url[0] == '\0')
-        return read_fail(reading, runner->line, "url is missing in [[runners]]");
+        return read_fail(reading, table->line, "url is missing in [[runners]]");
     result = url_parse(runner->url, &url, &why);
     url_clear(&url);
-    return result < 0 ? read_fail(reading, runner->line, "url: %s", why.text) : 0;
+    return result < 0 ? read_fail(reading, line_of(table, "url"), "url: %s", why.text) : 0;
 }
 
 static int check_volumes(const struct reading *reading, const struct config_runner *runner)
@@ -49,9 +60,6 @@ static int check_volumes(const struct reading *reading, const struct config_runn
     const struct config_volumes *volumes = &runner->kubernetes.volumes;
 
     for (size_t i = 0; i < volumes->count; i++) {
-        if (volumes->items[i].mount_path[0] != '/' && volumes->items[i].mount_path[0] != '$')
-            return read_fail(reading, runner->line, "volume %s: mount_path \"%s\" is not an absolute path",
-                             volumes->items[i].name, volumes->items[i].mount_path);
         for (size_t j = 0; j < i; j++)
             if (strcmp(volumes->items[i].mount_path, volumes->items[j].mount_path) == 0)
                 return read_fail(reading, runner->line, "volumes %s and %s are both mounted at %s",
@@ -60,27 +68,30 @@ static int check_volumes(const struct reading *reading, const struct config_runn
     return 0;
 }
 
-static int check_runner(const struct reading *reading, struct config_runner *runner)
+static int check_runner(const struct reading *reading, const struct tree *table, struct config_runner *runner)
 {
     static const char *const policies[] = { "always", "if-not-present", "never" };
     const struct config_texts *wished = &runner->kubernetes.pull_policy;
 
-    if (check_executor(reading, runner) < 0 || check_url(reading, runner) < 0 || check_volumes(reading, runner) < 0)
+    if (check_executor(reading, table, runner) < 0 || check_url(reading, table, runner) < 0 ||
+        check_volumes(reading, runner) < 0)
         return -1;
     if (runner->builds_dir[0] != '/')
-        return read_fail(reading, runner->line, "builds_dir: \"%s\" is not an absolute path", runner->builds_dir);
+        return read_fail(reading, line_of(table, "builds_dir"), "builds_dir: \"%s\" is not an absolute path",
+                         runner->builds_dir);
     for (size_t i = 0; i < wished->count; i++) {
         size_t j = 0;
         while (j < COUNT_OF(policies) && strcmp(policies[j], wished->items[i]) != 0)
             j++;
         if (j == COUNT_OF(policies))
-            return read_fail(reading, runner->line, "pull_policy: \"%s\" is not one of: always if-not-present never",
-                             wished->items[i]);
+            return read_fail(reading, line_of(tree_get(table, "kubernetes"), "pull_policy"),
+                             "pull_policy: \"%s\" is not one of: always if-not-present never", wished->items[i]);
     }
     for (size_t i = 0; i < runner->environment.count; i++)
         if (strchr(runner->environment.items[i], '=') == NULL)
             /* its text is not shown: it may be half of a secret */
-            return read_fail(reading, runner->line, "environment: text %zu is not of the form KEY=value", i + 1);
+            return read_fail(reading, line_of(table, "environment"),
+                             "environment: text %zu is not of the form KEY=value", i + 1);
     return 0;
 }
 
@@ -102,7 +113,7 @@ static int load_runner(const struct reading *reading, const struct tree *table, 
     }
     if (docker != NULL && volumes_read_docker(reading, docker, runner) < 0)
         return -1;
-    return check_runner(reading, runner);
+    return check_runner(reading, table, runner);
 }
 
 static int load_runners(const struct reading *reading, const struct tree *list, struct config *config)
@@ -120,12 +131,25 @@ static int load_runners(const struct reading *reading, const struct tree *list, 
     return 0;
 }
 
+/* host:port, the host may be left out. */
+static int check_listen_address(const struct reading *reading, const struct tree *tree, const struct config *config)
+{
+    const char *address = config->listen_address, *colon = address != NULL ? strrchr(address, ':') : NULL;
+    size_t digits = colon != NULL ? strspn(colon + 1, "0123456789") : 0;
+
+    if (address == NULL ||
+        (digits > 0 && digits <= 5 && colon[1 + digits] == '\0' && strtol(colon + 1, NULL, 10) < 65536))
+        return 0;
+    return read_fail(reading, line_of(tree, "listen_address"),
+                     "listen_address: \"%s\" is not of the form host:port, such as \":9252\"", address);
+}
+
 static int load_tree(const struct reading *reading, const struct tree *tree, struct config *config)
 {
     const struct tree *runners = tree_get(tree, "runners");
 
     read_defaults(&schema_global, config);
-    if (read_table(reading, &schema_global, tree, config) < 0)
+    if (read_table(reading, &schema_global, tree, config) < 0 || check_listen_address(reading, tree, config) < 0)
         return -1;
     if (config->check_interval_s < 1)
         config->check_interval_s = 3; /* as the stock runner reads it */

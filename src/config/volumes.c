@@ -37,6 +37,9 @@ static int read_one(const struct reading *reading, enum config_volume_kind kind,
     if (volume->mount_path == NULL || volume->mount_path[0] == '\0')
         return read_fail(reading, table->line, "%s %s: mount_path is missing", schema_volumes[kind].title,
                          volume->name);
+    if (volume->mount_path[0] != '/' && volume->mount_path[0] != '$')
+        return read_fail(reading, table->line, "%s %s: mount_path \"%s\" is not an absolute path",
+                         schema_volumes[kind].title, volume->name, volume->mount_path);
     return 0;
 }
 

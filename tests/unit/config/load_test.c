@@ -85,14 +85,19 @@ static void a_wrong_value_is_an_error_with_file_line_and_key(void **state)
         { "concurrent = \"8\"\n", "f:1: concurrent: a whole number is expected" },
         { "log_level = \"loud\"\n", "f:1: log_level: \"loud\" is not one of" },
         { "[[runners]]\ntoken = \"t\"\n", "url is missing" },
-        { "[[runners]]\nurl = \"ftp://x\"\n", "url" },
+        { "[[runners]]\nurl = \"ftp://x\"\n", "f:2: url" },
+        { "listen_address = \"9252\"\n", "f:1: listen_address: \"9252\" is not of the form host:port" },
+        { "listen_address = \"x:99999\"\n", "f:1: listen_address" },
+        { RUNNER "builds_dir = \"b\"\n", "f:5: builds_dir" },
+        { RUNNER "[[runners.kubernetes.volumes.secret]]\nname = \"a\"\nmount_path = \"s\"\n", "f:5: " },
         { RUNNER "limit = -1\n", "f:5: limit: -1 is not between 0" },
         { RUNNER "unhealthy_interval = \"soon\"\n", "f:5: unhealthy_interval: \"soon\" is no duration" },
         { RUNNER "[runners.kubernetes]\ncpu_limit = \"lots\"\n", "f:6: cpu_limit: \"lots\" is no quantity" },
-        { RUNNER "[runners.kubernetes]\npull_policy = \"sometimes\"\n", "pull_policy: \"sometimes\" is not one of" },
+        { RUNNER "[runners.kubernetes]\npull_policy = \"sometimes\"\n",
+          "f:6: pull_policy: \"sometimes\" is not one of" },
         { RUNNER "[[runners.kubernetes.volumes.secret]]\nname = \"a\"\n", "mount_path is missing" },
         { RUNNER "[[runners.kubernetes.volumes.nfs]]\nname = \"a\"\n", "volumes.nfs is not supported" },
-        { RUNNER "environment = [\"A=1\", \"NOVALUE\"]\n", "environment: text 2 is not of the form KEY=value" },
+        { RUNNER "environment = [\"A=1\", \"NOVALUE\"]\n", "f:5: environment: text 2 is not of the form KEY=value" },
         { RUNNER "strict_check_interval = \"no\"\n", "f:5: strict_check_interval: true or false is expected" },
         { RUNNER "[runners.feature_flags]\nFF_X = \"maybe\"\n", "f:6: feature_flags: \"maybe\" of FF_X is not one of" },
         { RUNNER "[runners.kubernetes.node_tolerations]\n\"a=b\" = \"NoShedule\"\n",
@@ -101,7 +106,7 @@ static void a_wrong_value_is_an_error_with_file_line_and_key(void **state)
         { RUNNER "[runners.docker]\nimage = 5\n", "f:6: image: a text is expected" },
         { RUNNER "[runners.docker]\nvolumes = [5]\n", "f:6: volumes: only texts may stand in this list" },
         { RUNNER "[runners.docker]\nvolumes = [\"/a:/secrets:rq\"]\n", "f:6: volumes: \"/a:/secrets:rq\": mode rq" },
-        { "[[runners]]\nurl = \"https://x\"\nexecutor = \"shell\"\n", "executor: \"shell\" is not supported" },
+        { "[[runners]]\nurl = \"https://x\"\nexecutor = \"shell\"\n", "f:3: executor: \"shell\" is not supported" },
         { "[runners]\n", "write it as [[runners]]" },
         { "concurrent = \n", "line 1" },
         { RUNNER "[[runners.kubernetes.volumes.secret]]\nname = \"a\"\nmount_path = "
@@ -137,7 +142,7 @@ static void a_docker_file_is_read_as_kubernetes_with_one_warning(void **state)
     assert_false(volumes->items[1].read_only);
     assert_int_equal(volumes->items[2].kind, VOLUME_SECRET);
     assert_true(volumes->items[2].read_only);
-    assert_non_null(strstr(strbuf_text(&config->warnings), "executor = \"docker\" is read as kubernetes"));
+    assert_non_null(strstr(strbuf_text(&config->warnings), "f:4: executor = \"docker\" is read as kubernetes"));
     assert_non_null(strstr(strbuf_text(&config->warnings), "/etc/x:/etc/x"));
     config_free(config);
 }
