@@ -327,11 +327,14 @@ static void run_read_termination(struct run *run)
         run->has_result = true;
 }
 
-/* build ended, and it may have run the script before: only courier's log tells that it did not. */
+/* build ended, and it may have run the script before: only courier's log tells that it did not. A kubelet that was
+ * started again may refuse a pod that ran, and shows no containers of it. */
 static bool run_must_ask_log(const struct run *run)
 {
     const struct container_status *courier = &run->status.courier, *build = &run->status.build;
 
+    if (courier->state == CONTAINER_UNKNOWN && build->state == CONTAINER_UNKNOWN)
+        return run->follow != NULL;
     return build->state == CONTAINER_TERMINATED && build->exit_code != POD_START_ERROR &&
            (courier->state == CONTAINER_RUNNING || courier->state == CONTAINER_TERMINATED);
 }

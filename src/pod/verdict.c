@@ -74,12 +74,33 @@ static bool start_error(const struct container_status *container)
             strcmp(container->reason, "ContainerCannotRun") == 0);
 }
 
+/* The kubelet did not admit the pod that was bound to its node (kubernetes-api.md section 7.2): another attempt may
+ * find another node. */
+static const struct ruling *node_refusal(const struct pod_status *status)
+{
+    static const char *const words[] = { "NodeAffinity", "UnexpectedAdmissionError", "OutOfcpu", "OutOfmemory",
+                                         "OutOfpods",    "OutOfephemeral-storage" };
+
+    if (strcmp(status->phase, "Failed") != 0 || status->courier.state != CONTAINER_UNKNOWN ||
+        status->build.state != CONTAINER_UNKNOWN)
+        return NULL;
+    for (size_t i = 0; i < COUNT_OF(words); i++)
+        if (strcmp(words[i], status->reason) == 0)
+            return find(rulings, COUNT_OF(rulings), IN_POD, words[i]);
+    return NULL;
+}
+
 bool pod_never_began(const struct pod_status *status, bool courier_spoke, char why[256])
 {
     const struct container_status *courier = &status->courier, *build = &status->build;
+    const struct ruling *refusal = node_refusal(status);
 
     if (courier_spoke || status->deleting)
         return false;
+    if (refusal != NULL) {
+        say(why, 256, refusal->text, status->message);
+        return true;
+    }
     if (pod_image_fails(courier) && (start_error(build) || build->state == CONTAINER_TERMINATED)) {
         say(why, 256, "the helper image cannot be pulled", courier->message);
         return true;

@@ -57,6 +57,12 @@ static void a_build_without_courier_never_began(void **state)
         { CONTAINERS(CREATING, CREATING), false, false },
         /* still being tried by the kubelet, build not started yet */
         { CONTAINERS(PULL_FAILS, CREATING), false, false },
+        /* the kubelet did not admit it; one that shows containers had begun */
+        { "{\"status\":{\"phase\":\"Failed\",\"reason\":\"OutOfpods\"}}", false, true },
+        { "{\"status\":{\"phase\":\"Failed\",\"reason\":\"NodeAffinity\"}}", false, true },
+        { "{\"status\":{\"phase\":\"Failed\",\"reason\":\"OutOfpods\"}}", true, false },
+        { "{\"status\":{\"phase\":\"Pending\",\"reason\":\"OutOfpods\"}}", false, false },
+        { "{\"status\":{\"phase\":\"Failed\",\"reason\":\"Evicted\"}}", false, false },
     };
     struct pod_status status;
     char why[256];
