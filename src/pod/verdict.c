@@ -90,6 +90,22 @@ static const struct ruling *node_refusal(const struct pod_status *status)
     return NULL;
 }
 
+/* build was started although courier was not there: nothing of the job ran. */
+static bool build_found_nobody(const struct pod_status *status, char why[256])
+{
+    const struct container_status *courier = &status->courier, *build = &status->build;
+
+    if (build->state != CONTAINER_TERMINATED || (!start_error(build) && build->exit_code != STEP_LOST_COURIER))
+        return false;
+    if (courier->state == CONTAINER_TERMINATED)
+        snprintf(why, 256, "courier ended with %d (%s) before it began", courier->exit_code, courier->reason);
+    else if (courier->state != CONTAINER_RUNNING)
+        say(why, 256, "courier did not start", courier->message[0] ? courier->message : courier->reason);
+    else
+        snprintf(why, 256, "the build container found no courier (exit %d, %s)", build->exit_code, build->reason);
+    return true;
+}
+
 bool pod_never_began(const struct pod_status *status, bool courier_spoke, char why[256])
 {
     const struct container_status *courier = &status->courier, *build = &status->build;
@@ -105,16 +121,8 @@ bool pod_never_began(const struct pod_status *status, bool courier_spoke, char w
         say(why, 256, "the helper image cannot be pulled", courier->message);
         return true;
     }
-    /* build was started although courier was not there: nothing of the job ran. */
-    if (build->state == CONTAINER_TERMINATED && (start_error(build) || build->exit_code == STEP_LOST_COURIER)) {
-        if (courier->state == CONTAINER_TERMINATED)
-            snprintf(why, 256, "courier ended with %d (%s) before it began", courier->exit_code, courier->reason);
-        else if (courier->state != CONTAINER_RUNNING)
-            say(why, 256, "courier did not start", courier->message[0] ? courier->message : courier->reason);
-        else
-            snprintf(why, 256, "the build container found no courier (exit %d, %s)", build->exit_code, build->reason);
+    if (build_found_nobody(status, why))
         return true;
-    }
     if (courier->state == CONTAINER_TERMINATED && courier->termination[0] == '\0' &&
         build->state != CONTAINER_RUNNING) {
         snprintf(why, 256, "courier ended with %d (%s) before it began", courier->exit_code, courier->reason);
