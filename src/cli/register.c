@@ -107,6 +107,9 @@ static void explain_refusal(const struct registering *registering, const struct 
         screen_note(
             "Registration tokens are switched off there: create a runner in DataOps (group or project, CI/CD, Runners) "
             "and register with --token glrt-...");
+    else if (remote->status >= 200 && remote->status < 300 && !registering->by_runner_token)
+        screen_note("DataOps may have made the runner all the same: look for %s there and delete it.",
+                    options_text(registering->options, "description"));
     else if (remote->status == 404)
         screen_note("That address answers, yet not as DataOps does: is --url right?");
     else if (remote->status == 401 || remote->status == 403)

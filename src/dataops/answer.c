@@ -100,12 +100,11 @@ void answer_explain(const struct http_reply *reply, const char *what, struct err
     OWNED_STRBUF struct strbuf words = STRBUF_UP_TO(4096), shown = STRBUF_EMPTY;
     struct error ignored;
 
-    if (answer_is_json(reply)) {
+    add_place(reply, &words);
+    if (words.length == 0 && answer_is_json(reply)) {
         OWNED_JSON struct cJSON *tree = json_parse(strbuf_text(&reply->body), reply->body.length, &ignored);
         add_words(tree, &words);
     }
-    if (words.length == 0)
-        add_place(reply, &words);
     quote_for_people(strbuf_text(&words), WORDS_MOST, &shown);
     error_set(error, blame_of(reply->status), reply->status, "%s: DataOps answered %d (%s)%s%s", what, reply->status,
               meaning_of(reply->status), shown.length > 0 ? ": " : "", strbuf_text(&shown));

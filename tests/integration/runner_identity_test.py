@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import subprocess
 import time
 import tomllib
@@ -133,6 +134,43 @@ class TestRegister:
                            "--name", "x", "--tls-ca-file", dataops.info["ca_path"], "--config", str(tmp_path / "c.toml"))
         assert done.code == 1, done.all
         assert dataops.requests("DELETE", since=before) == []
+
+    def test_an_interrupted_registration_leaves_no_runner_behind(self, dataops, programs, tmp_path):
+        before = since(dataops)
+        dataops.fault("/api/v4/runners$", method="POST", hold_s=1.5)
+        line = command.register_line(dataops.info["url"], dataops.info["registration_tokens"]["group"], "interrupted")
+        started = command.start(*line, "--config", str(tmp_path / "c.toml"), "--tls-ca-file", dataops.info["ca_path"])
+        deadline = time.monotonic() + 15
+        while not dataops.requests("POST", "/api/v4/runners$", before) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        started.send_signal(signal.SIGINT)
+        assert started.wait(15) == 130
+        assert "removed from DataOps again" in started.stderr.read()
+        assert not any(r["description"] == "interrupted" for r in dataops.runners())
+        assert not (tmp_path / "c.toml").exists()
+
+    @pytest.mark.parametrize(("fault", "code", "says"), [
+        ({"status": 500}, 5, "500"),
+        ({"html": True, "status": 201}, 1, "no JSON"),
+        ({"cut": 10}, 1, "may have made the runner"),
+        ({"drop": True}, 5, "register"),
+        ({"status": 404}, 4, "is --url right?"),
+        ({"status": 301, "headers": {"Location": "https://other.example/api"}}, 1, "https://other.example/api"),
+    ])
+    def test_an_answer_of_no_use_is_explained(self, dataops, registered, fault, code, says):
+        dataops.fault("/api/v4/runners$", method="POST", count=5 if fault.get("status") == 500 else 1, **fault)
+        done, config = registered(name="of-no-use")
+        assert done.code == code, done.all
+        assert says in done.err
+        assert not config.exists()
+
+    def test_what_dataops_keeps_cannot_be_given_with_a_runner_token(self, dataops, programs, tmp_path):
+        before = since(dataops)
+        done = command.run("register", "--non-interactive", "--url", dataops.info["url"], "--token", "glrt-hunter2",
+                           "--tag-list", "a", "--config", str(tmp_path / "c.toml"))
+        assert done.code == 2, done.all
+        assert "--tag-list" in done.err and "hunter2" not in done.all
+        assert dataops.requests(path="/api/v4/runners", since=before) == []
 
     def test_debug_shows_the_requests_without_tokens(self, dataops, registered):
         done, config = registered(name="debugged")

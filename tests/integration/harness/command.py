@@ -37,6 +37,12 @@ def run(*args: str, timeout_s: float = 30, stdin: str | None = None, **env: str)
     return Done(done.returncode, done.stdout, done.stderr)
 
 
+def start(*args: str, **env: str) -> subprocess.Popen:
+    """Starts a command that a case will signal; its messages are in stderr."""
+    return subprocess.Popen([str(program("dataops-runner")), *args], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                            stderr=subprocess.PIPE, text=True, env=processes.environment(**env))
+
+
 def run_at_terminal(args: list[str], answers: list[str], timeout_s: float = 30) -> tuple[int, str]:
     """Types one answer at each question; gives the exit code and all that the terminal showed."""
     ours, theirs = pty.openpty()
