@@ -303,7 +303,8 @@ static void stream_closed(void *owner, int status, bool had_opened, const struct
     struct kube_watch *watch = owner;
     uint64_t lived_ms = loop_now_ms(watch->loop) - watch->opened_ms;
     watch->stream = NULL;
-    kube_note_failure(watch->kube); /* how every end of a server begins */
+    if (had_opened)
+        kube_note_failure(watch->kube); /* how every end of a server begins */
     note_health(watch);
     strbuf_cut(&watch->message, 0);
     if (!had_opened) {
