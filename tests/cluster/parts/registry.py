@@ -1,4 +1,5 @@
-"""A registry on the bridge that has one image and takes its time; the node asks it for every image that was not imported."""
+"""A registry on the bridge that has one image and takes its time; the node asks it for every image that was not imported.
+It knows only names that begin with `slow-`, because other cases ask meanwhile for images that are nowhere."""
 
 import hashlib
 import json
@@ -17,7 +18,7 @@ def _digest(content: bytes) -> str:
 
 
 class Registry:
-    """Serves any name as the image whose only layer is the tar file `layer`, after `delay_s`."""
+    """Serves any name `slow-...` as the image whose only layer is the tar file `layer`, after `delay_s`."""
 
     def __init__(self, layer: Path, delay_s: float) -> None:
         self.delay_s = delay_s
@@ -49,6 +50,9 @@ class Registry:
             def _answer(self, with_body: bool) -> None:
                 _, _, last = self.path.partition("?")[0].rpartition("/")
                 kind = self.path.split("/")[-2]
+                if not self.path.startswith("/v2/slow-"):
+                    self.send_error(404)
+                    return
                 body = registry.manifest if kind == "manifests" and not last.startswith("sha256:") else registry.blobs.get(last)
                 if kind == "manifests" and self.command == "HEAD":
                     registry.asked.set()
