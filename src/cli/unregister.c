@@ -78,6 +78,13 @@ static bool is_chosen(const struct options *options)
            options_given(options, "token") || options_given(options, "token-file");
 }
 
+/* Clearing up twice is no mistake. */
+static bool is_done_already(const struct targets *targets, const struct options *options)
+{
+    return options_switch(options, "all-runners") && targets->token == NULL && targets->file.config != NULL &&
+           targets->file.config->runner_count == 0;
+}
+
 static int unregister_run(struct options *options)
 {
     struct targets targets = TARGETS_EMPTY;
@@ -88,7 +95,10 @@ static int unregister_run(struct options *options)
         screen_fail("which runner? give --name, --token with --url, or --all-runners");
         return END_USAGE;
     }
-    if (targets_find(&targets, options, warn_line, &error) < 0) {
+    if (targets_find(&targets, options, warn_line, &error) < 0 && is_done_already(&targets, options)) {
+        screen_note("%s has no [[runners]] entry: there is nothing to do", targets.file.path);
+        end = END_DONE;
+    } else if (error.blame != BLAME_NONE) {
         screen_fail("%s", error.text);
         end = error.blame == BLAME_CONFIG ? END_CONFIG : END_USAGE;
     } else {

@@ -58,6 +58,9 @@ int volumes_read(const struct reading *reading, const struct tree *table, struct
                              kind->key);
         if (kind->kind == TREE_TABLE && read_one(reading, (enum config_volume_kind)found, kind, volumes) < 0)
             return -1;
+        if (kind->kind != TREE_LIST && kind->kind != TREE_TABLE && kind->kind != TREE_NULL)
+            return read_fail(reading, kind->line, "%s: a list of tables is expected, this is a %s",
+                             schema_volumes[found].title, tree_kind_name(kind->kind));
         if (kind->kind != TREE_LIST)
             continue;
         for (const struct tree *item = kind->first; item != NULL; item = item->next)

@@ -293,6 +293,23 @@ class TestUnregister:
         assert done.code == 0, done.all
         assert not any(r["description"] == "goes" for r in dataops.runners())
 
+    def test_all_of_them_and_once_more(self, dataops, registered):
+        registered(name="first-of-all")
+        _, config = registered(name="second-of-all")
+        assert command.run("unregister", "--all-runners", "--config", str(config)).code == 0
+        assert not any(r["description"].endswith("-of-all") for r in dataops.runners())
+        assert "[[runners]]" not in config.read_text()
+        again = command.run("unregister", "--all-runners", "--config", str(config))
+        assert again.code == 0, again.all
+        assert "nothing to do" in again.err
+
+    def test_what_dataops_cannot_be_asked_about_stays_in_the_file(self, registered):
+        _, config = registered(name="stays")
+        before = re.sub(r"url = .*", 'url = "https://127.0.0.1:1"', config.read_text())
+        config.write_text(before)
+        assert command.run("unregister", "--name", "stays", "--config", str(config)).code == 5
+        assert config.read_text() == before
+
 
 class TestVerifyAndList:
     def test_verify_tells_alive_from_removed(self, dataops, registered):

@@ -96,6 +96,8 @@ static void a_wrong_value_is_an_error_with_file_line_and_key(void **state)
         { RUNNER "[runners.kubernetes]\npull_policy = \"sometimes\"\n",
           "f:6: pull_policy: \"sometimes\" is not one of" },
         { RUNNER "[[runners.kubernetes.volumes.secret]]\nname = \"a\"\n", "mount_path is missing" },
+        { RUNNER "[runners.kubernetes.volumes]\nsecret = \"vault\"\n",
+          "f:6: [[runners.kubernetes.volumes.secret]]: a list" },
         { RUNNER "[[runners.kubernetes.volumes.nfs]]\nname = \"a\"\n", "volumes.nfs is not supported" },
         { RUNNER "environment = [\"A=1\", \"NOVALUE\"]\n", "f:5: environment: text 2 is not of the form KEY=value" },
         { RUNNER "strict_check_interval = \"no\"\n", "f:5: strict_check_interval: true or false is expected" },
