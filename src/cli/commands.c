@@ -98,10 +98,11 @@ static int run_command(const struct command *command, char **arguments, char **e
     };
     int end;
 
-    if (options_parse(&options, &input, &error) < 0) {
+    bool wrong = options_parse(&options, &input, &error) < 0;
+    if (options_switch(&options, "help")) {
+        end = print_help(command); /* also to whom a variable of the environment is wrong */
+    } else if (wrong) {
         end = usage_error(command->name, &error);
-    } else if (options_switch(&options, "help")) {
-        end = print_help(command);
     } else {
         screen_setup(options_switch(&options, "no-color"));
         setup_log(&options);
@@ -140,8 +141,7 @@ int cli_run(char **argv, char **environment)
         .tables = &global_options,
         .table_count = 1,
         .stop_at_word = true,
-        .arguments = arguments,
-        .environment = environment,
+        .arguments = arguments, /* the environment is read with the command's options */
     };
     const struct command *command;
     long used;

@@ -172,6 +172,13 @@ class TestRegister:
         assert "--tag-list" in done.err and "hunter2" not in done.all
         assert dataops.requests(path="/api/v4/runners", since=before) == []
 
+    @pytest.mark.parametrize("words", [["register", "--help"], ["--help"], ["--help", "register"], ["register", "-h"]])
+    def test_help_comes_whatever_the_environment(self, programs, words):
+        done = command.run(*words, DEBUG="yes")
+        assert (done.code, done.err) == (0, "")
+        assert done.out.startswith("Usage: dataops-runner ")
+        assert command.run("list", DEBUG="yes").code == 2
+
     def test_debug_shows_the_requests_without_tokens(self, dataops, registered):
         done, config = registered(name="debugged")
         assert re.search(r"dataops_call.*method=POST.*/api/v4/runners .*status=201.*request_id=[0-9a-f]{32}", done.err)
