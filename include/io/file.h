@@ -14,6 +14,8 @@ struct loop;
 int file_read(const char *path, struct strbuf *out, struct error *error) MUST_CHECK;
 /* Writes to a temporary name beside it, fsync, rename: the old content or the new, never half. */
 int file_write(const char *path, const void *bytes, size_t length, mode_t mode, struct error *error) MUST_CHECK;
+/* Writes all of it, as often as it takes; -1 with errno. */
+int file_write_fd(int fd, const void *bytes, size_t length) MUST_CHECK;
 bool file_exists(const char *path);
 /* mkdir -p with this mode. */
 int file_make_folders(const char *path, mode_t mode, struct error *error) MUST_CHECK;

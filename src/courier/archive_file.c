@@ -1,6 +1,7 @@
 #include "archive_file.h"
 
 #include "base/strbuf.h"
+#include "io/file.h"
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -175,25 +176,11 @@ struct member {
     bool named;
 };
 
-static int fd_write(int fd, const char *bytes, size_t length)
-{
-    while (length > 0) {
-        const ssize_t wrote = write(fd, bytes, length);
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote <= 0)
-            return -1;
-        bytes += wrote;
-        length -= (size_t)wrote;
-    }
-    return 0;
-}
-
 static la_ssize_t member_write(struct archive *archive UNUSED, void *owner, const void *bytes, size_t length)
 {
     struct member *member = owner;
     if (member->named)
-        return fd_write(member->fd, bytes, length) < 0 ? -1 : (la_ssize_t)length;
+        return file_write_fd(member->fd, bytes, length) < 0 ? -1 : (la_ssize_t)length;
     strbuf_add(&member->head, bytes, length);
     if (member->head.length < GZIP_HEADER)
         return (la_ssize_t)length;
@@ -202,7 +189,7 @@ static la_ssize_t member_write(struct archive *archive UNUSED, void *owner, cons
         return -1;
     member->named = true;
     strbuf_add(&named, strbuf_text(&member->head) + GZIP_HEADER, member->head.length - GZIP_HEADER);
-    return fd_write(member->fd, strbuf_text(&named), named.length) < 0 ? -1 : (la_ssize_t)length;
+    return file_write_fd(member->fd, strbuf_text(&named), named.length) < 0 ? -1 : (la_ssize_t)length;
 }
 
 static int member_open(struct archive *archive, struct member *member, enum archive_level level)

@@ -1,8 +1,8 @@
 #include "block.h"
 
+#include "io/file.h"
 #include "step/protocol.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -53,26 +53,12 @@ int block_render(const struct block_input *input, struct strbuf *out, struct err
     return 0;
 }
 
-static int write_whole(int fd, const char *bytes, size_t length)
-{
-    while (length > 0) {
-        const ssize_t wrote = write(fd, bytes, length);
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote <= 0)
-            return -1;
-        bytes += wrote;
-        length -= (size_t)wrote;
-    }
-    return 0;
-}
-
 int block_seal(const void *bytes, size_t length, struct error *error)
 {
     const int fd = memfd_create("order", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0)
         return error_errno(error, "make a memory file for the script");
-    if (write_whole(fd, bytes, length) < 0 ||
+    if (file_write_fd(fd, bytes, length) < 0 ||
         fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
         error_errno(error, "fill the memory file of the script");
         close(fd);

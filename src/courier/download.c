@@ -2,6 +2,7 @@
 
 #include "base/backoff.h"
 #include "io/child.h"
+#include "io/file.h"
 #include "io/http.h"
 #include "io/loop.h"
 #include "job/plan.h"
@@ -10,7 +11,6 @@
 #include "text/quote.h"
 #include "transfer.h"
 
-#include <errno.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -125,16 +125,9 @@ static int archive_sink(void *owner, const char *bytes, size_t length)
 {
     struct download *download = owner;
     download->received += length;
-    while (length > 0 && download->received <= ARCHIVE_MOST) {
-        const ssize_t wrote = write(download->fd, bytes, length);
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote <= 0)
-            return -1;
-        bytes += wrote;
-        length -= (size_t)wrote;
-    }
-    return download->received <= ARCHIVE_MOST ? 0 : -1;
+    if (download->received > ARCHIVE_MOST)
+        return -1;
+    return file_write_fd(download->fd, bytes, length);
 }
 
 static const char *status_meaning(int status)

@@ -1,5 +1,6 @@
 #include "files.h"
 
+#include "io/file.h"
 #include "job/plan.h"
 #include "paths.h"
 
@@ -15,20 +16,6 @@ static bool is_file_name(const char *key)
     return length > 0 && length < 256 && key[0] != '.' && !strchr(key, '/');
 }
 
-static int file_fill(int fd, const char *content, size_t length)
-{
-    while (length > 0) {
-        const ssize_t wrote = write(fd, content, length);
-        if (wrote < 0 && errno == EINTR)
-            continue;
-        if (wrote <= 0)
-            return -1;
-        content += wrote;
-        length -= (size_t)wrote;
-    }
-    return 0;
-}
-
 static int file_make(const struct context *context, int folder, const struct plan_pair *file, struct error *error)
 {
     if (!is_file_name(file->key))
@@ -37,7 +24,7 @@ static int file_make(const struct context *context, int folder, const struct pla
     const int fd = openat(folder, file->key, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return error_errno(error, "file variable %s", file->key);
-    int done = file_fill(fd, file->value, strlen(file->value));
+    int done = file_write_fd(fd, file->value, strlen(file->value));
     if (done == 0 && context->is_root)
         done = fchown(fd, context->uid, context->gid);
     if (done < 0)

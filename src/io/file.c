@@ -43,13 +43,14 @@ int file_read(const char *path, struct strbuf *out, struct error *error)
     return length < 0 ? -1 : 0;
 }
 
-static int write_all(int fd, const char *bytes, size_t length)
+int file_write_fd(int fd, const void *from, size_t length)
 {
+    const char *bytes = from;
     while (length > 0) {
         ssize_t written = write(fd, bytes, length);
         if (written < 0 && errno == EINTR)
             continue;
-        if (written < 0)
+        if (written <= 0)
             return -1;
         bytes += written;
         length -= (size_t)written;
@@ -63,7 +64,7 @@ int file_write(const char *path, const void *bytes, size_t length, mode_t mode, 
     int fd = mkostemp(beside, O_CLOEXEC);
     if (fd < 0)
         return error_errno(error, "write %s", path);
-    if (write_all(fd, bytes, length) < 0 || fchmod(fd, mode) < 0 || fsync(fd) < 0) {
+    if (file_write_fd(fd, bytes, length) < 0 || fchmod(fd, mode) < 0 || fsync(fd) < 0) {
         error_errno(error, "write %s", path);
         close(fd);
         unlink(beside);
@@ -108,6 +109,7 @@ int file_make_folders(const char *path, mode_t mode, struct error *error)
 /* --- whole trees --- */
 
 struct tree_walk {
+    int (*entry)(struct tree_walk *walk, int parent, const char *name, unsigned depth); /* what is done to each */
     int top; /* folder that too deep ones are moved to while removing */
     dev_t device;
     unsigned moved; /* names given there */
@@ -129,7 +131,23 @@ static bool is_dots(const char *name)
     return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-static int remove_inside(struct tree_walk *walk, int folder, unsigned depth);
+/* Closes folder. */
+static int walk_inside(struct tree_walk *walk, int folder, unsigned depth)
+{
+    DIR *entries = fdopendir(folder);
+    if (!entries) {
+        close(folder);
+        return -1;
+    }
+    int result = 0;
+    for (struct dirent *entry = readdir(entries); entry && result == 0; entry = readdir(entries))
+        if (!is_dots(entry->d_name))
+            result = walk->entry(walk, dirfd(entries), entry->d_name, depth);
+    int number = errno;
+    closedir(entries);
+    errno = number;
+    return result;
+}
 
 static int remove_folder(struct tree_walk *walk, int parent, const char *name, unsigned depth)
 {
@@ -154,7 +172,7 @@ static int remove_folder(struct tree_walk *walk, int parent, const char *name, u
     /* a folder without the write bit can still be emptied by its owner */
     if ((found.st_mode & 0700) != 0700)
         (void)!fchmod(fd, found.st_mode | 0700);
-    if (remove_inside(walk, fd, depth + 1) < 0)
+    if (walk_inside(walk, fd, depth + 1) < 0)
         return -1;
     return unlinkat(parent, name, AT_REMOVEDIR) < 0 ? walk_failed(walk, name) : 0;
 }
@@ -168,31 +186,14 @@ static int remove_entry(struct tree_walk *walk, int parent, const char *name, un
     return remove_folder(walk, parent, name, depth);
 }
 
-/* Closes folder. */
-static int remove_inside(struct tree_walk *walk, int folder, unsigned depth)
-{
-    DIR *entries = fdopendir(folder);
-    if (!entries) {
-        close(folder);
-        return -1;
-    }
-    int result = 0;
-    for (struct dirent *entry = readdir(entries); entry && result == 0; entry = readdir(entries))
-        if (!is_dots(entry->d_name))
-            result = remove_entry(walk, dirfd(entries), entry->d_name, depth);
-    int number = errno;
-    closedir(entries);
-    errno = number;
-    return result;
-}
-
 int file_remove_tree(const char *path, struct error *error)
 {
     if (unlink(path) == 0 || errno == ENOENT)
         return 0;
     if (errno != EISDIR && errno != EPERM)
         return error_errno(error, "remove %s", path);
-    struct tree_walk walk = { .top = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) };
+    struct tree_walk walk = { .entry = remove_entry,
+                              .top = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) };
     struct stat found;
     if (walk.top < 0 || fstat(walk.top, &found) < 0) {
         error_errno(error, "remove %s", path);
@@ -206,7 +207,7 @@ int file_remove_tree(const char *path, struct error *error)
     do {
         moved = walk.moved;
         int again = openat(walk.top, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        result = again < 0 ? -1 : remove_inside(&walk, again, 1);
+        result = again < 0 ? -1 : walk_inside(&walk, again, 1);
     } while (result == 0 && moved != walk.moved);
     if (result == 0)
         result = rmdir(path);
@@ -215,8 +216,6 @@ int file_remove_tree(const char *path, struct error *error)
     close(walk.top);
     return result;
 }
-
-static int give_inside(struct tree_walk *walk, int folder, unsigned depth);
 
 static int give_entry(struct tree_walk *walk, int parent, const char *name, unsigned depth)
 {
@@ -230,30 +229,12 @@ static int give_entry(struct tree_walk *walk, int parent, const char *name, unsi
         errno = ENAMETOOLONG;
         return walk_failed(walk, name);
     }
-    return give_inside(walk, fd, depth + 1);
-}
-
-/* Closes folder. */
-static int give_inside(struct tree_walk *walk, int folder, unsigned depth)
-{
-    DIR *entries = fdopendir(folder);
-    if (!entries) {
-        close(folder);
-        return -1;
-    }
-    int result = 0;
-    for (struct dirent *entry = readdir(entries); entry && result == 0; entry = readdir(entries))
-        if (!is_dots(entry->d_name))
-            result = give_entry(walk, dirfd(entries), entry->d_name, depth);
-    int number = errno;
-    closedir(entries);
-    errno = number;
-    return result;
+    return walk_inside(walk, fd, depth + 1);
 }
 
 int file_give_tree(const char *path, uid_t uid, gid_t gid, struct error *error)
 {
-    struct tree_walk walk = { .top = -1, .uid = uid, .gid = gid };
+    struct tree_walk walk = { .entry = give_entry, .top = -1, .uid = uid, .gid = gid };
     if (give_entry(&walk, AT_FDCWD, path, 0) < 0)
         return error_errno(error, "give %s to user %u: %s", path, (unsigned)uid, walk.where);
     return 0;
