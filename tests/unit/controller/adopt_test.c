@@ -157,7 +157,12 @@ static void of_two_attempts_the_last_is_the_job_and_the_first_is_deleted(void **
     kube_unplan();
     assert_int_equal(stage_pods(), 2);
     assert_false(first->deleting);
+    stage_pod()->pieces_left = 100;
     stage_start();
+    STAGE_UNTIL(stage_said("job_adopted") > 0);
+    stage_pass(30 * SECONDS);
+    assert_int_equal(stage_said("job_adopted"), 1);
+    assert_int_equal(stage_said("pod_left_over"), 1);
     STAGE_UNTIL(job->state == W_OVER);
     assert_int_equal(job->end, END_SUCCESS);
     assert_int_equal(job->finals, 1);
@@ -232,6 +237,27 @@ static void the_time_limit_counts_from_the_pods_creation(void **state)
     assert_true(stage_trace_has(job, "the job passed its time limit"));
 }
 
+static void an_adopted_pod_that_never_began_has_no_further_attempt(void **state)
+{
+    struct wjob *job = stage_job();
+    struct wpod *pod;
+
+    (void)state;
+    stage_trouble(NO_NODE, 1);
+    stage_start();
+    STAGE_UNTIL(stage_run() != NULL && stage_run()->state == JOB_STARTING);
+    stage_kill();
+    pod = stage_pod();
+    pod->refused = pod->scheduled = true;
+    snprintf(pod->phase, sizeof(pod->phase), "Failed");
+    snprintf(pod->reason, sizeof(pod->reason), "OutOfcpu");
+    stage_start();
+    STAGE_UNTIL(job->state == W_OVER);
+    assert_int_equal(job->end, END_FAILED);
+    assert_true(stage_trace_has(job, "the pod never began (attempt 1): the node has no CPU left"));
+    assert_int_equal(stage_pods(), 1);
+}
+
 static void an_adopted_job_counts_against_the_limits(void **state)
 {
     (void)state;
@@ -260,6 +286,7 @@ int main(void)
         STAGE_TEST(a_job_that_dataops_ended_meanwhile_is_only_cleaned_away),
         STAGE_TEST(the_time_limit_counts_from_the_pods_creation),
         STAGE_TEST(an_adopted_job_counts_against_the_limits),
+        STAGE_TEST(an_adopted_pod_that_never_began_has_no_further_attempt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

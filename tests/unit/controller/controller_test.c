@@ -40,25 +40,24 @@ static void term_hands_running_jobs_over_at_once(void **state)
 
 static void term_waits_for_the_open_request_and_makes_its_job_safe(void **state)
 {
-    struct wjob *job = NULL;
-
     (void)state;
-    for (unsigned tries = 0; tries < 50 && (job == NULL || !job->delivered); tries++) {
-        struct controller *controller = stage_start();
-        STAGE_UNTIL(api_asked("request") > tries + 3);
-        while (controller->open_requests == 0)
+    for (unsigned i = 0; i < 10; i++) {
+        struct wjob *job;
+        struct controller *controller = stage_start_with("concurrent = 20\n", NULL);
+
+        stage_pass(2 * SECONDS);
+        for (unsigned j = 0; j < 5000 && controller->open_requests == 0; j++)
             stage_pass(1);
-        if (job == NULL)
-            job = stage_job();
+        job = stage_job();
         stage_signal(SIGTERM);
         assert_false(stage_pass(MINUTES));
         stage_kill();
+        if (job->state == W_PENDING)
+            world.job_count--; /* the answer was that there is none */
+        else
+            assert_true(job->delivered && job->was_safe);
     }
-    assert_true(job->delivered);
-    assert_true(job->was_safe);
-    stage_start();
-    STAGE_UNTIL(job->state == W_OVER);
-    assert_int_equal(job->end, END_SUCCESS);
+    assert_true(world.job_count > 0);
 }
 
 static void term_waits_until_a_plan_is_stored(void **state)

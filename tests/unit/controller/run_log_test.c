@@ -82,6 +82,26 @@ static void lines_the_node_lost_become_one_line_with_their_number(void **state)
     assert_memory_equal(behind, job->printed.bytes + job->printed.length - tail, tail);
 }
 
+static void a_line_about_lost_bytes_is_sent_again_in_its_place(void **state)
+{
+    struct wjob *job = running(60);
+    size_t length;
+
+    (void)state;
+    stage_pass(2 * SECONDS);
+    stage_trouble(FILE_DAMAGE, 1);
+    STAGE_UNTIL(all_of(LOST, &job->trace) == 1);
+    OWNED_TEXT char *before = mem_text(strbuf_text(&job->trace));
+    length = strlen(before);
+    strbuf_cut(&job->trace, 20);
+    job->rewinds++;
+    STAGE_UNTIL(job->state == W_OVER);
+    assert_int_equal(job->end, END_SUCCESS);
+    assert_int_equal(all_of(LOST, &job->trace), 1);
+    assert_true(job->trace.length > length);
+    assert_memory_equal(job->trace.bytes, before, length);
+}
+
 static void a_log_that_cannot_be_read_does_not_change_the_result(void **state)
 {
     struct wjob *job = running(5);
@@ -250,6 +270,7 @@ int main(void)
         STAGE_TEST(a_big_log_waits_in_the_pod_while_dataops_is_down),
         STAGE_TEST(damage_on_the_way_is_repaired_without_a_trace_of_it),
         STAGE_TEST(a_job_that_passed_its_limit_is_given_up),
+        STAGE_TEST(a_line_about_lost_bytes_is_sent_again_in_its_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
