@@ -100,7 +100,7 @@ class TestWhatOthersSee:
     @pytest.fixture(name="seen", scope="class")
     def _seen(self, home):
         """A job's pod as people see it while it runs, and the job when it ended."""
-        job = home.job(["for i in 1 2 3; do echo line $i; done; echo going; sleep 4; echo end of $SECRET $FILE"],
+        job = home.job(["for i in 1 2 3; do echo line $i; done; echo going; sleep 15; echo end of $SECRET $FILE"],
                        variables={"SECRET": {"value": "masked-value-77aa", "masked": True},
                                   "FILE": {"value": "file-content-19fe", "file": True, "masked": True}})
         job.wait_trace(rb"\ngoing")
@@ -138,7 +138,7 @@ class TestRestart:
 
     @pytest.mark.parametrize("how", ["restart", "kill"])
     def test_a_job_goes_on_over_a_restart(self, home, how):
-        job = home.job([text.marked("seq 1 200000; sleep 6; seq 200001 400000")])
+        job = home.job([text.marked("seq 1 200000; sleep 25; seq 200001 400000")])
         job.wait_trace(rb"\n1000\n")
         getattr(home.controller, how)()
         assert job.state == "running"

@@ -149,6 +149,7 @@ class TestNodeTrouble:
     LINES = b"".join(b"%d\n" % n for n in range(1, 61))
     SCRIPT = text.marked("for i in $(seq 1 60); do echo $i; sleep 0.25; done")
 
+    @pytest.mark.alone(reason="what restarts serves all other cases")
     @pytest.mark.parametrize("daemon", ["kube-apiserver", "kubelet", "kube-scheduler"])
     def test_no_byte_is_lost_when_a_daemon_restarts(self, site, place, daemon):
         job = site.job([self.SCRIPT])

@@ -40,7 +40,8 @@ class TestRequests:
             site.job([f"sleep {seconds}"]).succeeds()
             time.sleep(2)
             made = of_jobs(place, site.namespace)[before:]
-            counts[seconds] = len(made)
+            # a note about a slow start is about the start
+            counts[seconds] = len([r for r in made if r["verb"] != "patch"])
             assert len(made) <= 5, made
             polls = [r for r in place.requests(site.namespace)[all_before:] if (r["verb"], r["resource"], r["subresource"]) == ("get", "pods", "")]
             assert polls == []
