@@ -17,6 +17,8 @@ int file_write(const char *path, const void *bytes, size_t length, mode_t mode, 
 /* Writes all of it, as often as it takes; -1 with errno. */
 int file_write_fd(int fd, const void *bytes, size_t length) MUST_CHECK;
 bool file_exists(const char *path);
+/* It exists and has a byte at least. */
+bool file_is_filled(const char *path);
 /* mkdir -p with this mode. */
 int file_make_folders(const char *path, mode_t mode, struct error *error) MUST_CHECK;
 /* Removes a tree; missing is fine; never follows symlinks, never crosses into a mount. */

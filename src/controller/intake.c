@@ -168,7 +168,7 @@ static int intake_read_token(struct intake *intake, struct error *error)
     const struct config_runner *runner = intake->runner;
     struct strbuf text = STRBUF_UP_TO(64 * KIB);
 
-    if (runner->token_file != NULL && runner->token_file[0] != '\0' && !file_exists(runner->token_file) &&
+    if (runner->token_file != NULL && runner->token_file[0] != '\0' && !file_is_filled(runner->token_file) &&
         intake->controller->options.registration != NULL)
         return 0; /* the state Secret holds a token, or registration brings one: enroll.c */
     if (runner->token_file == NULL || runner->token_file[0] == '\0') {

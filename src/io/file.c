@@ -84,6 +84,12 @@ bool file_exists(const char *path)
     return stat(path, &found) == 0;
 }
 
+bool file_is_filled(const char *path)
+{
+    struct stat found;
+    return stat(path, &found) == 0 && found.st_size > 0;
+}
+
 int file_make_folders(const char *path, mode_t mode, struct error *error)
 {
     if (path[0] == '\0')

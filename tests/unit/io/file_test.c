@@ -206,6 +206,20 @@ static void a_swapped_link_in_a_folder_is_noticed(void **state)
     loop_free(loop);
 }
 
+static void a_file_without_a_byte_is_not_filled(void **state)
+{
+    struct error error = ERROR_NONE;
+    char path[] = "/tmp/filled-XXXXXX";
+    (void)state;
+    close(mkstemp(path));
+    assert_true(file_exists(path));
+    assert_false(file_is_filled(path));
+    assert_int_equal(file_write(path, "x", 1, 0600, &error), 0);
+    assert_true(file_is_filled(path));
+    unlink(path);
+    assert_false(file_is_filled(path));
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -220,6 +234,7 @@ int main(void)
         CASE(a_tree_deeper_than_any_path_is_removed),
         CASE(a_tree_is_given_without_following_links),
         CASE(a_swapped_link_in_a_folder_is_noticed),
+        cmocka_unit_test(a_file_without_a_byte_is_not_filled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
