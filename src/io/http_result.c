@@ -95,7 +95,10 @@ void http_explain(struct http_call *call, CURLcode result)
     struct error *error = &call->error;
     const char *words = call->trouble[0] ? call->trouble : curl_easy_strerror(result);
     OWNED_TEXT char *url = url_for_people(call->url);
-    long verify = 0;
+    const bool is_plain = strncasecmp(call->url, "http:", 5) == 0;
+    const char *wants_tls = "; does the server want TLS? then its URL begins with https://";
+    long verify = 0, reached = 0; /* a connection was made: to a port, or not at all */
+    curl_easy_getinfo(call->easy, CURLINFO_NUM_CONNECTS, &reached);
     if (error->blame == BLAME_NONE) {
         switch ((int)result) {
         case CURLE_PEER_FAILED_VERIFICATION:
@@ -117,7 +120,12 @@ void http_explain(struct http_call *call, CURLcode result)
             break;
         case CURLE_URL_MALFORMAT:
         case CURLE_UNSUPPORTED_PROTOCOL:
-            error_set(error, BLAME_INPUT, 0, "%s", words);
+            error_set(error, is_plain && reached ? BLAME_CONFIG : BLAME_INPUT, 0, "%s%s", words,
+                      is_plain && reached ? wants_tls : "");
+            break;
+        case CURLE_GOT_NOTHING:
+        case CURLE_RECV_ERROR:
+            error_set(error, BLAME_REMOTE, 0, "%s%s", words, is_plain && call->reply.status == 0 ? wants_tls : "");
             break;
         default:
             error_set(error, BLAME_REMOTE, 0, "%s", words);

@@ -507,6 +507,27 @@ static void plain_http_on_the_other_side_is_recognised(void **state)
     assert_non_null(strstr(world->error.text, "plain HTTP"));
 }
 
+static void tls_on_the_other_side_is_recognised(void **state)
+{
+    struct world *world = *state;
+    static const char *const answers[] = { "", "\x15\x03\x01\x02\x02\x46" }; /* nothing, or a TLS alert */
+    for (size_t i = 0; i < COUNT_OF(answers); i++) {
+        OWNED_TEXT char *url = mem_format("http://127.0.0.1:%u/", world->server.port);
+        world->server.hold = true;
+        world->done = false;
+        unsigned accepted = world->server.accepted;
+        start(world, (struct http_request){ .url = url }, "");
+        while (world->server.accepted == accepted || list_is_empty(&world->server.conns))
+            loop_turn(world->loop, 10);
+        struct loopback_conn *conn = list_of(world->server.conns.next, struct loopback_conn, node);
+        loopback_send_text(conn, answers[i]);
+        loopback_close(conn);
+        assert_true(loopback_until(world->loop, &world->done, 2000));
+        if (!strstr(world->error.text, "begins with https://"))
+            fail_msg("%s", world->error.text);
+    }
+}
+
 static void status_lines_and_harmless_headers_are_recognised(void **state)
 {
     (void)state;
@@ -548,6 +569,7 @@ int main(void)
         CASE(another_server_name_can_be_verified),
         CASE(a_client_certificate_is_shown_when_given),
         CASE(plain_http_on_the_other_side_is_recognised),
+        CASE(tls_on_the_other_side_is_recognised),
         CASE(status_lines_and_harmless_headers_are_recognised),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
