@@ -215,8 +215,8 @@ static void accept_final(struct operation *operation)
     struct wjob *job = operation->job;
 
     /* not when the log could change between two readings, or its lines are of a controller that was killed */
-    if (operation->with_output && job->rewinds == 0 && !(job->wanted_again && strstr(strbuf_text(&job->trace), "log incomplete") != NULL) &&
-        !world.troubles[CRASH] &&
+    if (operation->with_output && job->rewinds == 0 &&
+        !(job->wanted_again && strstr(strbuf_text(&job->trace), "log incomplete") != NULL) && !world.troubles[CRASH] &&
         (operation->bytes != job->trace.length ||
          operation->crc != crc32_of(0, strbuf_text(&job->trace), job->trace.length)))
         life_failed("job %" PRIu64 ": its final state came with %" PRIu64 " bytes, crc %08x; DataOps has %zu, %08x",

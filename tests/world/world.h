@@ -1,6 +1,6 @@
-/* The world around a controller: a DataOps and a Kubernetes in this process. Which faults happen is said by whoever links
- * it (a seed in tests/life, a test in tests/unit/controller): world, life_has, happens, life_failed and life_note are
- * theirs. */
+/* The world around a controller: a DataOps and a Kubernetes in this process. Which faults happen is said by whoever
+ * links it (a seed in tests/life, a test in tests/unit/controller): world, life_has, happens, life_failed and life_note
+ * are theirs. */
 #ifndef LIFE_WORLD_H
 #define LIFE_WORLD_H
 
