@@ -1,5 +1,7 @@
 #include "pod/refusal.h"
 
+#include "base/mem.h"
+
 #include <stddef.h>
 #include <string.h>
 
@@ -40,7 +42,7 @@ static const struct {
 
 const char *pod_refusal_advice(const char *message)
 {
-    for (size_t i = 0; i < sizeof advices / sizeof *advices; i++)
+    for (size_t i = 0; i < COUNT_OF(advices); i++)
         if (strstr(message, advices[i].said) && strstr(message, advices[i].also))
             return advices[i].advice;
     return NULL;

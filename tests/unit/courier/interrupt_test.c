@@ -1,35 +1,6 @@
 /* Orders and the pod's deletion in every stage but the script itself (stop_test.c, life_test.c). */
 #include "courier/pod.h"
 
-#include <netinet/in.h>
-#include <sys/socket.h>
-
-static void order(const struct pod *pod, const char *word)
-{
-    file_put_text(pod_path(pod, "/.dataops-order/new"), word);
-    assert_int_equal(rename(pod_path(pod, "/.dataops-order/new"), pod_path(pod, "/.dataops-order/order")), 0);
-}
-
-static void begin(struct pod *pod)
-{
-    plan_store(pod);
-    pod_start_courier(pod);
-    pod_start_step(pod, geteuid());
-}
-
-/* A server that takes connections and says nothing. Its descriptor and port. */
-static int silent_server(unsigned *port)
-{
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t size = sizeof address;
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
-    assert_int_equal(listen(fd, 4), 0);
-    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
-    *port = ntohs(address.sin_port);
-    return fd;
-}
-
 static void hook(const struct pod *pod, const char *line)
 {
     json_set_text(json_get(pod->plan, "git"), "strategy", "clone");
@@ -44,10 +15,10 @@ static void a_cancel_during_a_hook_ends_the_job_at_once(void **state)
     hook(&pod, "echo hooked; sleep 600");
     plan_step_line(&pod, "script", "true");
     plan_step_line(&pod, "after_script", "echo after");
-    begin(&pod);
+    pod_begin(&pod);
     pod_read_until(&pod, "\nhooked\n");
     const uint64_t asked_ms = now_ms();
-    order(&pod, "cancel");
+    pod_order(&pod, "cancel");
     pod_finish(&pod);
     assert_true(now_ms() - asked_ms < 1900);
     assert_int_equal(pod.result.outcome, OUTCOME_CANCELED);
@@ -62,7 +33,7 @@ static void a_deletion_during_a_hook_is_an_interruption(void **state)
     pod_init(&pod);
     hook(&pod, "echo hooked; sleep 600");
     plan_step_line(&pod, "script", "true");
-    begin(&pod);
+    pod_begin(&pod);
     pod_read_until(&pod, "\nhooked\n");
     const uint64_t asked_ms = now_ms();
     kill(pod.courier, SIGTERM);
@@ -84,7 +55,7 @@ static void a_deletion_during_the_fetch_may_be_tried_again(void **state)
     json_set_text(json_get(pod.plan, "git"), "url", url);
     json_set_text(json_get(pod.plan, "git"), "strategy", "clone");
     plan_step_line(&pod, "script", "true");
-    begin(&pod);
+    pod_begin(&pod);
     pod_read_until(&pod, "Created fresh repository.");
     const uint64_t asked_ms = now_ms();
     kill(pod.courier, SIGTERM);
@@ -111,10 +82,10 @@ static void a_stop_during_a_download_ends_the_job_at_once(void **state)
     json_set_text(dependency, "token", "glcbt-job-token-1234");
     json_set_text(dependency, "filename", "artifacts.zip");
     plan_step_line(&pod, "script", "true");
-    begin(&pod);
+    pod_begin(&pod);
     pod_read_until(&pod, "Downloading artifacts for earlier (5)...");
     const uint64_t asked_ms = now_ms();
-    order(&pod, "stop");
+    pod_order(&pod, "stop");
     pod_finish(&pod);
     assert_true(now_ms() - asked_ms < 1900);
     assert_int_equal(pod.result.outcome, OUTCOME_CANCELED);
@@ -129,7 +100,7 @@ static void a_deletion_during_after_script_lets_it_end(void **state)
     pod_init(&pod);
     plan_step_line(&pod, "script", "true");
     plan_step_line(&pod, "after_script", "echo after; sleep 0.5; echo tidy");
-    begin(&pod);
+    pod_begin(&pod);
     pod_read_until(&pod, "\nafter\n");
     kill(pod.courier, SIGTERM);
     pod_finish(&pod);
@@ -152,10 +123,10 @@ static void a_stop_during_after_script_or_upload_ends_the_job_at_once(void **sta
         plan_artifact_add(&pod, "a");
         plan_step_line(&pod, "script", "echo a > a");
         plan_step_line(&pod, "after_script", i ? "true" : "echo after; sleep 600");
-        begin(&pod);
+        pod_begin(&pod);
         pod_read_until(&pod, i ? "found 1 matching" : "\nafter\n");
         const uint64_t asked_ms = now_ms();
-        order(&pod, "stop");
+        pod_order(&pod, "stop");
         pod_finish(&pod);
         assert_true(now_ms() - asked_ms < 1900);
         assert_int_equal(pod.result.outcome, OUTCOME_CANCELED);

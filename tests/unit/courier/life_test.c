@@ -2,20 +2,6 @@
  */
 #include "courier/pod.h"
 
-static void order(const struct pod *pod, const char *word)
-{
-    /* as the kubelet does it: a new file in place of the old one */
-    file_put_text(pod_path(pod, "/.dataops-order/new"), word);
-    assert_int_equal(rename(pod_path(pod, "/.dataops-order/new"), pod_path(pod, "/.dataops-order/order")), 0);
-}
-
-static void begin(struct pod *pod)
-{
-    plan_store(pod);
-    pod_start_courier(pod);
-    pod_start_step(pod, geteuid());
-}
-
 static void a_cancel_ends_the_script_and_runs_after_script(void **state)
 {
     struct pod pod;
@@ -23,10 +9,10 @@ static void a_cancel_ends_the_script_and_runs_after_script(void **state)
     pod_init(&pod);
     plan_step_line(&pod, "script", "echo sleeping; sleep 600");
     plan_step_line(&pod, "after_script", "echo status $CI_JOB_STATUS");
-    begin(&pod);
+    pod_begin(&pod);
     pod_read_until(&pod, "\nsleeping\n");
     const uint64_t asked_ms = now_ms();
-    order(&pod, "cancel");
+    pod_order(&pod, "cancel");
     pod_finish(&pod);
     assert_true(now_ms() - asked_ms < 2000);
     assert_int_equal(pod.result.outcome, OUTCOME_CANCELED);
@@ -43,9 +29,9 @@ static void a_script_that_ignores_term_is_killed_when_stopped(void **state)
     pod_init(&pod);
     plan_step_line(&pod, "script", "trap '' TERM; echo sleeping; while true; do sleep 0.1; done");
     plan_step_line(&pod, "after_script", "echo after");
-    begin(&pod);
+    pod_begin(&pod);
     pod_read_until(&pod, "\nsleeping\n");
-    order(&pod, "stop");
+    pod_order(&pod, "stop");
     pod_finish(&pod);
     assert_int_equal(pod.result.outcome, OUTCOME_CANCELED);
     trace_has_no(&pod, "after_script");
@@ -60,7 +46,7 @@ static void a_cancel_before_the_script_ends_the_job_at_once(void **state)
     plan_step_line(&pod, "script", "echo ran");
     plan_store(&pod);
     pod_start_courier(&pod);
-    order(&pod, "cancel");
+    pod_order(&pod, "cancel");
     pod_finish(&pod);
     assert_int_equal(pod.result.outcome, OUTCOME_CANCELED);
     trace_has(&pod, "get_sources");
@@ -75,9 +61,9 @@ static void a_cancel_after_the_script_changes_nothing(void **state)
     pod_init(&pod);
     plan_step_line(&pod, "script", "true");
     plan_step_line(&pod, "after_script", "echo after; sleep 0.5; echo done");
-    begin(&pod);
+    pod_begin(&pod);
     pod_read_until(&pod, "\nafter\n");
-    order(&pod, "cancel");
+    pod_order(&pod, "cancel");
     pod_finish(&pod);
     assert_int_equal(pod.result.outcome, OUTCOME_SUCCESS);
     trace_has(&pod, "\ndone\n");
@@ -205,7 +191,7 @@ static void a_deleted_pod_ends_the_script_and_still_runs_after_script(void **sta
     pod_init(&pod);
     plan_step_line(&pod, "script", "echo begun; sleep 600");
     plan_step_line(&pod, "after_script", "echo status $CI_JOB_STATUS");
-    begin(&pod);
+    pod_begin(&pod);
     pod_read_until(&pod, "\nbegun\n");
     kill(pod.courier, SIGTERM);
     pod_finish(&pod);
@@ -239,7 +225,7 @@ static void a_build_container_that_dies_during_the_script_is_a_system_failure(vo
     pod_init(&pod);
     plan_step_line(&pod, "script", "echo begun; sleep 600");
     plan_step_line(&pod, "after_script", "echo after");
-    begin(&pod);
+    pod_begin(&pod);
     pod_read_until(&pod, "\nbegun\n");
     kill(pod.step, SIGKILL);
     pod_finish(&pod);

@@ -22,12 +22,14 @@
 #include <grp.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -429,6 +431,34 @@ static inline void trace_has_no(const struct pod *pod, const char *words)
         fail_msg("\"%s\" is in the trace:\n%s", words, trace_end(pod));
     if (memmem(strbuf_text(&pod->raw), pod->raw.length, words, strlen(words)))
         fail_msg("\"%s\" is in the log:\n%s", words, trace_end(pod));
+}
+
+/* An order as the kubelet brings it: a new file in place of the old one. */
+static inline void pod_order(const struct pod *pod, const char *word)
+{
+    file_put_text(pod_path(pod, "/.dataops-order/new"), word);
+    assert_int_equal(rename(pod_path(pod, "/.dataops-order/new"), pod_path(pod, "/.dataops-order/order")), 0);
+}
+
+/* Plan, courier and step, the job's user being one's own. */
+static inline void pod_begin(struct pod *pod)
+{
+    plan_store(pod);
+    pod_start_courier(pod);
+    pod_start_step(pod, geteuid());
+}
+
+/* A server that takes connections and says nothing. Its descriptor and port. */
+static inline int silent_server(unsigned *port)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof address;
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(fd, 4), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &size), 0);
+    *port = ntohs(address.sin_port);
+    return fd;
 }
 
 #endif

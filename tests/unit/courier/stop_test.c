@@ -1,19 +1,6 @@
 /* How scripts are ended, what is waited for then, and what they leave behind. */
 #include "courier/pod.h"
 
-static void order(const struct pod *pod, const char *word)
-{
-    file_put_text(pod_path(pod, "/.dataops-order/new"), word);
-    assert_int_equal(rename(pod_path(pod, "/.dataops-order/new"), pod_path(pod, "/.dataops-order/order")), 0);
-}
-
-static void begin(struct pod *pod)
-{
-    plan_store(pod);
-    pod_start_courier(pod);
-    pod_start_step(pod, geteuid());
-}
-
 /* A child of the script that needs this many tenths of a second for its end, while the shell dies of TERM at once. */
 #define TIDY_CHILD(tenths)                                                                                             \
     "trap - TERM; (trap 'i=0; while [ $i -lt " tenths " ]; do sleep 0.1; echo tidying $i; i=$((i+1)); done; "          \
@@ -26,9 +13,9 @@ static void a_canceled_script_may_tidy_up_until_its_grace_is_over(void **state)
     pod_init(&pod);
     plan_step_line(&pod, "script", TIDY_CHILD("30"));
     plan_step_line(&pod, "after_script", "echo after");
-    begin(&pod);
+    pod_begin(&pod);
     pod_read_until(&pod, "\nbegun\n");
-    order(&pod, "cancel");
+    pod_order(&pod, "cancel");
     pod_finish(&pod);
     assert_int_equal(pod.result.outcome, OUTCOME_CANCELED);
     trace_has(&pod, "\ntidying 29\ntidied\n");
@@ -45,7 +32,7 @@ static void a_pod_that_is_deleted_gives_what_is_left_of_a_script_five_seconds(vo
     pod_init(&pod);
     plan_step_line(&pod, "script", TIDY_CHILD("200"));
     plan_step_line(&pod, "after_script", "echo after");
-    begin(&pod);
+    pod_begin(&pod);
     pod_read_until(&pod, "\nbegun\n");
     const uint64_t asked_ms = now_ms();
     kill(pod.courier, SIGTERM);
@@ -76,10 +63,10 @@ static void what_a_stopped_script_left_in_silence_is_named_when_it_is_ended(void
     pod_init(&pod);
     plan_step_line(&pod, "script", "trap - TERM; (trap '' TERM; exec sleep 1000 > /dev/null 2>&1) & echo begun; wait");
     plan_step_line(&pod, "after_script", "echo after");
-    begin(&pod);
+    pod_begin(&pod);
     pod_read_until(&pod, "\nbegun\n");
     usleep(200000);
-    order(&pod, "cancel");
+    pod_order(&pod, "cancel");
     pod_finish(&pod);
     trace_has(&pod, "WARNING: Processes that the stopped script left running were ended.");
     trace_has_no(&pod, "no room");
@@ -128,7 +115,7 @@ static void the_result_is_told_to_the_kubelet_before_the_log_is_taken(void **sta
     pod_init(&pod);
     json_set_int(pod.plan, "timeout_s", 2);
     plan_step_line(&pod, "script", "head -c 3000000 /dev/urandom; sleep 60");
-    begin(&pod);
+    pod_begin(&pod);
     char *message = NULL;
     const uint64_t last_ms = now_ms() + 10000;
     while (now_ms() < last_ms && !(message && *message)) {
@@ -153,7 +140,7 @@ static void orders_are_seen_in_a_folder_that_cannot_be_watched(void **state)
     plan_step_line(&pod, "script", "echo begun; sleep 600");
     assert_int_equal(unlink(pod_path(&pod, "/.dataops-order/order")), 0);
     assert_int_equal(rmdir(pod_path(&pod, "/.dataops-order")), 0);
-    begin(&pod);
+    pod_begin(&pod);
     pod_read_until(&pod, "\nbegun\n");
     assert_int_equal(mkdir(pod_path(&pod, "/.dataops-order"), 0755), 0);
     const uint64_t asked_ms = now_ms();

@@ -121,15 +121,11 @@ static void the_jobs_user_can_read_the_certificates_that_git_needs(void **state)
 {
     struct pod pod;
     char command[500];
-    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    socklen_t size = sizeof address;
+    unsigned port;
     (void)state;
     pod_init(&pod);
-    const int silent = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(bind(silent, (struct sockaddr *)&address, size), 0);
-    assert_int_equal(listen(silent, 4), 0);
-    assert_int_equal(getsockname(silent, (struct sockaddr *)&address, &size), 0);
-    snprintf(command, sizeof command, "https://127.0.0.1:%u/g/p.git", ntohs(address.sin_port));
+    const int silent = silent_server(&port);
+    snprintf(command, sizeof command, "https://127.0.0.1:%u/g/p.git", port);
     json_set_text(json_get(pod.plan, "git"), "url", command);
     json_set_text(json_get(pod.plan, "git"), "strategy", "clone");
     json_set_text(json_get(pod.plan, "server"), "ca", "a certificate\n");
