@@ -60,7 +60,8 @@ struct plan_settings {
     const char *runner_name, *short_token, *system_id, *version, *revision;
     const char *pod_name, *ns, *image;
     unsigned attempt;
-    const char *shell, *builds_dir, *project_dir, *tmp_dir;
+    const char *shell;
+    const struct job_facts *facts; /* the folders come from here */
     uint64_t output_limit_bytes;
     const char *const *mask_folders; /* NULL-ended */
     const char *clone_url;           /* other base for git, or NULL */

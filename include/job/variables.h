@@ -4,6 +4,7 @@
 
 #include "base/strbuf.h"
 #include "base/strmap.h"
+#include "job/facts.h"
 #include "job/payload.h"
 
 #define VARIABLE_VALUE_MOST  (128u * KIB - 1) /* NAME=value with its NUL must fit MAX_ARG_STRLEN */
@@ -23,25 +24,25 @@ struct variables {
 /* What the runner adds, see section 3.4 steps 1, 2, 5, 6, 7. NULL-ended "KEY=value" lists borrow. */
 struct variables_input {
     const struct job *job;
+    const struct job_facts *facts;         /* those of the runner win over everything */
     const char *const *runner_environment; /* [[runners]] environment, below job variables */
     const char *const
         *runner_flags; /* [[runners]] feature_flags as "FF_X=true": above job variables, a job cannot change them */
-    const char *image, *builds_dir, *project_dir, *tmp_dir, *files_dir; /* files_dir: "/.dataops/files" */
-    const char *short_token, *version, *revision, *arch;
-    const char *ca_pem; /* becomes file variable CI_SERVER_TLS_CA_FILE; NULL none */
+    const char *image, *files_dir; /* files_dir: "/.dataops/files" */
 };
 /* Gives the merged, expanded variables (variables_clear). One pass, each value against the unexpanded list; raw ones
  * stay; the last of duplicates wins. */
 void variables_merge(const struct variables_input *input, struct variables *given);
+/* What the job wishes for: borrows the value of a setting, NULL when unset. NULL also for every name that the runner
+ * defines itself: those are no wishes, and job_fact() has them (job/facts.h). */
 const char *variables_get(const struct variables *variables, const char *key);
 /* GitLab's boolean reading of a variable, otherwise when unset or no boolean. */
 bool variables_bool(const struct variables *variables, const char *key, bool otherwise);
-/* Expands $NAME, ${NAME}, $$ in text; unknown names become empty. Gives a text. */
+/* Expands $NAME, ${NAME}, $$ in a text of the job's; unknown names become empty. A text of the operator's that decides
+ * what a job reaches is expanded by facts alone. Gives a text. */
 char *variables_expand(const struct variables *variables, const char *text);
 /* BLAME_INPUT naming the variable that no process can be started with, advising a file variable; 0 when all fit. */
 int variables_check(const struct variables *variables, struct error *error) MUST_CHECK;
-/* The project folder for a repository URL: <builds_dir>/<group>/<project>. Never leaves builds_dir. Gives a text. */
-char *variables_project_dir(const char *builds_dir, const char *repo_url, struct error *error);
 void variables_clear(struct variables *variables);
 
 #endif

@@ -4,13 +4,26 @@
 
 #include "base/error.h"
 #include "config/config.h"
+#include "job/facts.h"
 #include "job/payload.h"
 #include "job/variables.h"
 
 struct cJSON;
 
+/* A job, its runner's entry, and what this program adds. Borrows everything; ca_pem may be NULL. */
+struct pod_merge_input {
+    const struct job *job;
+    const struct config_runner *runner;
+    const char *short_token, *version, *revision, *ca_pem;
+};
+/* Gives the job's facts and its variables; both are to be cleared whatever comes back, and must be empty before.
+ * BLAME_INPUT: the repository names no folder, or the variables are too large for a process. */
+int pod_merge(const struct pod_merge_input *input, struct job_facts *facts, struct variables *variables,
+              struct error *error) MUST_CHECK;
+
 struct pod_input {
     const struct job *job;
+    const struct job_facts *facts;
     const struct variables *variables;
     const struct config_runner *runner;
     const char *ns, *release, *slot, *short_token, *version;

@@ -34,6 +34,7 @@ struct rendering {
     const struct config_runner *runner;
     struct strbuf payload; /* wiped: it holds the job's token */
     struct job *job;
+    struct job_facts facts;
     struct variables variables;
     char *short_token;
 };
@@ -69,30 +70,15 @@ static int read_job(struct rendering *rendering, const char *path, struct error 
 
 static int merge_variables(struct rendering *rendering, struct error *error)
 {
-    const struct config_runner *runner = rendering->runner;
-    OWNED_TEXT char *project_dir = variables_project_dir(runner->builds_dir, rendering->job->repo_url, error);
-    struct variables_input input = {
+    const struct pod_merge_input input = {
         .job = rendering->job,
-        .runner_environment = (const char *const *)runner->environment.items,
-        .image = rendering->job->image.name,
-        .builds_dir = runner->builds_dir,
-        .files_dir = "/.dataops/files",
+        .runner = rendering->runner,
         .short_token = rendering->short_token,
         .version = DATAOPS_VERSION,
         .revision = DATAOPS_REVISION,
-        .arch = "linux/amd64",
     };
 
-    if (project_dir == NULL)
-        return -1;
-    OWNED_TEXT char *tmp_dir = mem_format("%s.tmp", project_dir);
-    input.project_dir = project_dir;
-    input.tmp_dir = tmp_dir;
-    char **flags = config_runner_flags(runner);
-    input.runner_flags = (const char *const *)flags;
-    variables_merge(&input, &rendering->variables);
-    config_free_flags(flags);
-    return variables_check(&rendering->variables, error);
+    return pod_merge(&input, &rendering->facts, &rendering->variables, error);
 }
 
 static int print_pod(const struct rendering *rendering, const struct options *options, struct error *error)
@@ -100,6 +86,7 @@ static int print_pod(const struct rendering *rendering, const struct options *op
     const char *ns = rendering->runner->kubernetes.ns;
     struct pod_input input = {
         .job = rendering->job,
+        .facts = &rendering->facts,
         .variables = &rendering->variables,
         .runner = rendering->runner,
         .ns = ns != NULL ? ns : options_text(options, "namespace"),
@@ -159,6 +146,7 @@ static int render_run(struct options *options)
     }
     job_free(rendering.job);
     variables_clear(&rendering.variables);
+    job_facts_clear(&rendering.facts);
     mem_free(rendering.short_token);
     strbuf_wipe(&rendering.payload);
     config_file_clear(&file);

@@ -8,6 +8,7 @@
 #include "controller/controller.h"
 #include "dataops/trace.h"
 #include "io/loop.h"
+#include "job/facts.h"
 #include "job/machine.h"
 #include "job/payload.h"
 #include "job/result.h"
@@ -92,8 +93,9 @@ struct run {
     char *job_token, *job_name;
     char **reasons; /* features.failure_reasons */
     size_t reason_count;
-    struct job *job; /* until courier spoke: a next attempt needs it */
-    struct variables variables;
+    struct job *job;            /* until courier spoke: a next attempt needs it */
+    struct variables variables; /* the job's: settings and what its script sees */
+    struct job_facts facts;     /* what is true whatever the variables say */
     char *image;
     struct trace *trace;
     struct follow *follow;

@@ -225,37 +225,21 @@ struct run *run_new_failed(struct intake *intake, uint64_t job_id, const char *j
     return run;
 }
 
-/* The variables of the job with what this runner adds; the project folder is found on the way. */
+/* The job's variables with what this runner adds, and what is true whatever they say. */
 static int run_merge_variables(struct run *run, struct error *error)
 {
-    const struct config_runner *runner = run->intake->runner;
-    OWNED_TEXT char *project_dir = variables_project_dir(runner->builds_dir, run->job->repo_url, error);
-    OWNED_TEXT char *tmp_dir = NULL;
-    struct variables_input input = {
+    const struct pod_merge_input input = {
         .job = run->job,
-        .runner_environment = (const char *const *)runner->environment.items,
-        .image = run->job->image.name,
-        .builds_dir = runner->builds_dir,
-        .files_dir = "/.dataops/files",
+        .runner = run->intake->runner,
         .short_token = run->intake->short_token,
         .version = DATAOPS_VERSION,
         .revision = DATAOPS_REVISION,
-        .arch = "linux/amd64",
         .ca_pem = run->intake->ca_pem,
     };
 
-    if (project_dir == NULL)
+    if (pod_merge(&input, &run->facts, &run->variables, error) < 0)
         return -1;
-    tmp_dir = mem_format("%s.tmp", project_dir);
-    input.project_dir = project_dir;
-    input.tmp_dir = tmp_dir;
-    char **flags = config_runner_flags(runner);
-    input.runner_flags = (const char *const *)flags;
-    variables_merge(&input, &run->variables);
-    config_free_flags(flags);
-    if (variables_check(&run->variables, error) < 0)
-        return -1;
-    run->image = pod_image(run->job, &run->variables, runner, error);
+    run->image = pod_image(run->job, &run->variables, run->intake->runner, error);
     return run->image == NULL ? -1 : 0;
 }
 
@@ -442,6 +426,7 @@ void run_pod_gone(struct run *run)
 static void run_clear_job(struct run *run)
 {
     variables_clear(&run->variables);
+    job_facts_clear(&run->facts);
     job_free(run->job);
     run->job = NULL;
 }

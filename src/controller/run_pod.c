@@ -23,6 +23,7 @@ static struct pod_input run_pod_input(struct run *run)
 
     return (struct pod_input){
         .job = run->job,
+        .facts = &run->facts,
         .variables = &run->variables,
         .runner = run->intake->runner,
         .ns = run->cluster->ns,
@@ -274,8 +275,6 @@ static int run_render_plan(struct run *run, struct strbuf *packed, struct error 
     const struct config_runner *runner = run->intake->runner;
     struct strbuf plan = STRBUF_UP_TO(PLAN_MOST);
     char **folders = pod_mask_folders(runner);
-    const char *project_dir = variables_get(&run->variables, "CI_PROJECT_DIR");
-    OWNED_TEXT char *tmp_dir = mem_format("%s.tmp", project_dir);
     struct plan_settings settings = {
         .server_url = runner->url,
         .api_root = dataops_api_root(run->intake->dataops),
@@ -292,9 +291,7 @@ static int run_render_plan(struct run *run, struct strbuf *packed, struct error 
         .image = run->image,
         .attempt = run->attempt,
         .shell = runner->shell,
-        .builds_dir = runner->builds_dir,
-        .project_dir = project_dir,
-        .tmp_dir = tmp_dir,
+        .facts = &run->facts,
         .output_limit_bytes = (uint64_t)runner->output_limit_kib * KIB,
         .mask_folders = (const char *const *)folders,
         .clone_url = runner->clone_url,

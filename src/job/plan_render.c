@@ -74,9 +74,9 @@ static void set_limits(const struct rendering *r)
     int64_t timeout_s = r->job->timeout_s;
 
     set_text(r->tree, "shell", r->settings->shell && *r->settings->shell ? r->settings->shell : "bash");
-    set_text(r->tree, "project_dir", r->settings->project_dir);
-    set_text(r->tree, "tmp_dir", r->settings->tmp_dir);
-    set_text(r->tree, "builds_dir", r->settings->builds_dir);
+    set_text(r->tree, "project_dir", job_fact(r->settings->facts, FACT_PROJECT_DIR));
+    set_text(r->tree, "tmp_dir", job_fact(r->settings->facts, FACT_TMP_DIR));
+    set_text(r->tree, "builds_dir", job_fact(r->settings->facts, FACT_BUILDS_DIR));
     json_set_int(r->tree, "timeout_s", timeout_s);
     json_set_int(r->tree, "script_timeout_s", plan_seconds(variables, "RUNNER_SCRIPT_TIMEOUT", 0, timeout_s));
     json_set_int(r->tree, "after_script_timeout_s",
@@ -185,7 +185,6 @@ static void set_variables(const struct rendering *r)
 {
     struct cJSON *environment = json_set_array(r->tree, "environment");
     struct cJSON *files = json_set_array(r->tree, "files");
-    OWNED_TEXT char *handed_on = mem_format("%s/gitlab_runner_env", r->settings->tmp_dir ? r->settings->tmp_dir : "");
 
     for (size_t i = 0; i < r->variables->count; i++) {
         const struct variable *variable = &r->variables->items[i];
@@ -194,9 +193,9 @@ static void set_variables(const struct rendering *r)
             add_pair(files, variable->key, variable->file_content);
     }
     /* what the stock runner's shell adds by itself */
-    add_pair(environment, "GITLAB_ENV", handed_on);
-    add_pair(environment, "GIT_TERMINAL_PROMPT", "0");
-    add_pair(environment, "GCM_INTERACTIVE", "Never");
+    for (size_t i = 0; i < FACTS; i++)
+        if (fact_owner((enum fact)i) == FACT_OF_SHELL)
+            add_pair(environment, fact_name((enum fact)i), job_fact(r->settings->facts, (enum fact)i));
 }
 
 static void set_steps(const struct rendering *r)

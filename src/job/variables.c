@@ -4,9 +4,7 @@
 
 #include "expand.h"
 #include "text/duration.h"
-#include "text/url.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,7 +12,6 @@
 #define TOTAL_STOP                                                                                                     \
     (2u * VARIABLES_TOTAL_MOST) /* the sum at which expanding ends: variables_check refuses it anyway                  \
                                  */
-#define FOLDER_MOST 2048u
 
 struct merge {
     struct variables *given;
@@ -47,10 +44,21 @@ static struct variable *find_or_add(struct merge *merge, const char *key)
     return found;
 }
 
+/* The scripts' shell sets some names by itself, behind all variables. */
+static bool is_of_shell(const char *key)
+{
+    for (size_t i = 0; i < FACTS; i++)
+        if (fact_owner((enum fact)i) == FACT_OF_SHELL && strcmp(fact_name((enum fact)i), key) == 0)
+            return true;
+    return false;
+}
+
 static void define(struct merge *merge, const struct job_variable *wish)
 {
-    struct variable *variable = find_or_add(merge, wish->key);
+    struct variable *variable = is_of_shell(wish->key) ? NULL : find_or_add(merge, wish->key);
 
+    if (!variable)
+        return;
     mem_free(variable->value);
     mem_free(variable->file_content);
     variable->file_content = wish->file ? mem_text(wish->value) : NULL;
@@ -58,14 +66,6 @@ static void define(struct merge *merge, const struct job_variable *wish)
     variable->masked = wish->masked;
     variable->is_public = wish->is_public;
     variable->raw = wish->raw;
-}
-
-static void define_own(struct merge *merge, const char *key, const char *value)
-{
-    OWNED_TEXT char *own_key = mem_text(key), *own_value = mem_text(value ? value : "");
-    struct job_variable wish = { .key = own_key, .value = own_value, .is_public = true, .raw = true };
-
-    define(merge, &wish);
 }
 
 /* "KEY=value" of the operator's configuration; expanded like a job's. */
@@ -83,37 +83,33 @@ static void define_pair(struct merge *merge, const char *pair)
 
 static void define_before(struct merge *merge, const struct variables_input *input)
 {
-    char timeout[24];
-
-    snprintf(timeout, sizeof(timeout), "%" PRId64, input->job->timeout_s);
     OWNED_TEXT char *image = mem_format("CI_JOB_IMAGE=%s", input->image ? input->image : "");
-    define_pair(merge, image); /* may refer to variables */
-    define_own(merge, "CI_RUNNER_SHORT_TOKEN", input->short_token);
+
+    define_pair(merge, image); /* may refer to variables, and a job may set it: nothing here reads it */
     for (const char *const *pair = input->runner_environment; pair && *pair; pair++)
         define_pair(merge, *pair);
-    define_own(merge, "CI_BUILDS_DIR", input->builds_dir);
-    define_own(merge, "CI_PROJECT_DIR", input->project_dir);
-    define_own(merge, "CI_CONCURRENT_ID", "0"); /* each job has a pod and a volume of its own */
-    define_own(merge, "CI_CONCURRENT_PROJECT_ID", "0");
-    define_own(merge, "CI_SERVER", "yes");
-    define_own(merge, "CI_JOB_STATUS", "running");
-    define_own(merge, "CI_JOB_TIMEOUT", timeout);
-    if (input->ca_pem) {
-        OWNED_TEXT char *key = mem_text("CI_SERVER_TLS_CA_FILE"), *pem = mem_text(input->ca_pem);
-        struct job_variable wish = { .key = key, .value = pem, .is_public = true, .file = true, .raw = true };
-        define(merge, &wish);
-    }
 }
 
+static void define_own(struct merge *merge, enum fact fact, const char *value)
+{
+    OWNED_TEXT char *own_key = mem_text(fact_name(fact)), *own_value = mem_text(value);
+    struct job_variable wish = {
+        .key = own_key, .value = own_value, .is_public = true, .raw = true, .file = fact == FACT_CA_FILE
+    };
+
+    define(merge, &wish);
+}
+
+/* The runner's own come last: whatever a payload says, a script sees the folders that are really used. */
 static void define_after(struct merge *merge, const struct variables_input *input)
 {
-    define_own(merge, "CI_DISPOSABLE_ENVIRONMENT", "true");
-    define_own(merge, "CI_RUNNER_VERSION", input->version);
-    define_own(merge, "CI_RUNNER_REVISION", input->revision);
-    define_own(merge, "CI_RUNNER_EXECUTABLE_ARCH", input->arch ? input->arch : "linux/amd64");
-    define_own(merge, "RUNNER_TEMP_PROJECT_DIR", input->tmp_dir);
     for (const char *const *pair = input->runner_flags; pair && *pair; pair++)
         define_pair(merge, *pair);
+    for (size_t i = 0; i < FACTS; i++) {
+        const char *value = job_fact(input->facts, (enum fact)i);
+        if (value && fact_owner((enum fact)i) == FACT_OF_RUNNER)
+            define_own(merge, (enum fact)i, value);
+    }
 }
 
 static const char *lookup(const void *owner, const char *name)
@@ -176,7 +172,7 @@ void variables_merge(const struct variables_input *input, struct variables *give
 
 const char *variables_get(const struct variables *variables, const char *key)
 {
-    return lookup(variables, key);
+    return fact_is_runners(key) ? NULL : lookup(variables, key);
 }
 
 bool variables_bool(const struct variables *variables, const char *key, bool otherwise)
@@ -222,62 +218,6 @@ int variables_check(const struct variables *variables, struct error *error)
                      "all variables together take %zu KiB, a process can be started with %u KiB; the largest is %s: "
                      "make it a file variable",
                      total / KIB, VARIABLES_TOTAL_MOST / KIB, largest ? largest->key : "");
-}
-
-/* Appends "/part" for each part of a URL path; -1 when one could lead out of the folder. */
-static int add_parts(const char *path, struct strbuf *out)
-{
-    while (*path) {
-        size_t length = strcspn(path, "/");
-        if ((length == 1 && path[0] == '.') || (length == 2 && path[0] == '.' && path[1] == '.'))
-            return -1;
-        for (size_t i = 0; i < length; i++) {
-            if ((unsigned char)path[i] < ' ' || path[i] == 0x7F)
-                return -1;
-        }
-        if (length > 0 && (strbuf_add_char(out, '/') < 0 || strbuf_add(out, path, length) < 0))
-            return -1;
-        path += length + (path[length] == '/');
-    }
-    return 0;
-}
-
-/* Gives the path without slashes at its end and without ".git". */
-static char *project_path(const char *repo_url, struct error *error)
-{
-    struct url url = URL_EMPTY;
-
-    if (url_parse(repo_url, &url, error) < 0) {
-        error_within(error, "git_info.repo_url");
-        return NULL;
-    }
-    size_t length = strlen(url.path);
-    while (length > 0 && url.path[length - 1] == '/')
-        length--;
-    if (length >= 4 && memcmp(url.path + length - 4, ".git", 4) == 0)
-        length -= 4;
-    char *path = mem_copy(url.path, length);
-    url_clear(&url);
-    return path;
-}
-
-char *variables_project_dir(const char *builds_dir, const char *repo_url, struct error *error)
-{
-    OWNED_TEXT char *path = project_path(repo_url, error);
-    struct strbuf out = STRBUF_UP_TO(FOLDER_MOST);
-    size_t root = strlen(builds_dir);
-
-    if (!path)
-        return NULL;
-    while (root > 1 && builds_dir[root - 1] == '/')
-        root--;
-    if (*path == '\0' || path[strlen(path) - 1] == '/' || strbuf_add(&out, builds_dir, root) < 0 ||
-        add_parts(path, &out) < 0) {
-        strbuf_clear(&out);
-        error_set(error, BLAME_INPUT, 0, "git_info.repo_url: its path is no name of a project");
-        return NULL;
-    }
-    return strbuf_take(&out, NULL);
 }
 
 void variables_clear(struct variables *variables)

@@ -3,7 +3,6 @@
 #include "parts.h"
 #include "pod/name.h"
 #include "text/json.h"
-#include "text/url.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -80,17 +79,15 @@ static void add_labels(struct cJSON *meta, const struct pod_input *input, const 
 /* The stock runner's annotations, as dashboards know them; never a variable that may hold a secret. */
 static void add_stock_annotations(struct cJSON *annotations, const struct pod_input *input)
 {
-    const char *url = variables_get(input->variables, "CI_JOB_URL");
+    const char *url = job_fact(input->facts, FACT_JOB_URL);
     OWNED_TEXT char *id = mem_format("%" PRIu64, input->job->id);
 
     json_set_text(annotations, "job.runner.gitlab.com/id", id);
     json_set_text(annotations, "job.runner.gitlab.com/name", input->job->name != NULL ? input->job->name : "");
     json_set_text(annotations, "job.runner.gitlab.com/ref", input->job->ref != NULL ? input->job->ref : "");
     json_set_text(annotations, "job.runner.gitlab.com/sha", input->job->sha != NULL ? input->job->sha : "");
-    if (url != NULL) {
-        OWNED_TEXT char *clean = url_for_people(url);
-        json_set_text(annotations, "job.runner.gitlab.com/url", clean);
-    }
+    if (url != NULL)
+        json_set_text(annotations, "job.runner.gitlab.com/url", url);
 }
 
 static void add_annotations(struct cJSON *meta, const struct pod_input *input)

@@ -12,15 +12,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
 static void follow(const struct job *job)
 {
-    const struct plan_settings settings = {
-        .api_root = "https://h/api/v4", .project_dir = "/builds/p", .tmp_dir = "/builds/p.tmp", .builds_dir = "/builds"
-    };
-    struct variables_input input = { .job = job, .image = "i", .builds_dir = "/builds", .files_dir = "/f" };
+    const struct job_facts_input asked = { .job = job, .builds_dir = "/builds", .server_url = "https://h/g" };
+    struct job_facts facts;
+    const struct plan_settings settings = { .api_root = "https://h/api/v4", .facts = &facts };
+    struct variables_input input = { .job = job, .facts = &facts, .image = "i", .files_dir = "/f" };
     struct strbuf out = STRBUF_EMPTY;
     struct variables variables;
     struct error error;
 
-    mem_free(variables_project_dir("/builds", job->repo_url, &error));
+    if (job_facts_find(&asked, &facts, &error) < 0) {
+        job_facts_clear(&facts);
+        return;
+    }
     variables_merge(&input, &variables);
     int fits = variables_check(&variables, &error);
     if (fits == 0 && plan_render(job, &variables, &settings, &out, &error) == 0) {
@@ -33,6 +36,7 @@ static void follow(const struct job *job)
         script_render(&job->steps[i], 5, &out);
     strbuf_clear(&out);
     variables_clear(&variables);
+    job_facts_clear(&facts);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length)

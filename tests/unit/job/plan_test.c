@@ -17,6 +17,15 @@
     "\"sha\":\"" SHA "\",\"depth\":20,\"refspecs\":[\"+refs/heads/main:refs/remotes/origin/main\"]}"
 
 static const char *const folders[] = { "/.dataops-mask/vault", NULL };
+static char builds_dir[] = "/builds", project_dir[] = "/builds/acme/warehouse",
+            tmp_dir[] = "/builds/acme/warehouse.tmp", env_file[] = "/builds/acme/warehouse.tmp/gitlab_runner_env",
+            prompt[] = "0", interactive[] = "Never";
+static const struct job_facts facts = { .values = { [FACT_BUILDS_DIR] = builds_dir,
+                                                    [FACT_PROJECT_DIR] = project_dir,
+                                                    [FACT_TMP_DIR] = tmp_dir,
+                                                    [FACT_ENV_FILE] = env_file,
+                                                    [FACT_TERMINAL_PROMPT] = prompt,
+                                                    [FACT_GCM_INTERACTIVE] = interactive } };
 static const struct plan_settings settings = {
     .server_url = "https://host/",
     .api_root = "https://host/api/v4",
@@ -31,9 +40,7 @@ static const struct plan_settings settings = {
     .image = "alpine:3",
     .attempt = 2,
     .shell = "bash",
-    .builds_dir = "/builds",
-    .project_dir = "/builds/acme/warehouse",
-    .tmp_dir = "/builds/acme/warehouse.tmp",
+    .facts = &facts,
     .output_limit_bytes = 4194304,
     .mask_folders = folders,
 };
@@ -55,7 +62,7 @@ static int render(const char *variables_list, const char *rest, const struct pla
 
     if (!job)
         fail_msg("%s", error->text);
-    const struct variables_input input = { .job = job, .files_dir = "/.dataops/files" };
+    const struct variables_input input = { .job = job, .facts = &facts, .files_dir = "/.dataops/files" };
     variables_merge(&input, &variables);
     int result = plan_render(job, &variables, with, out, error);
     variables_clear(&variables);

@@ -47,22 +47,14 @@ static struct cJSON *render(const struct job *job, const struct config_runner *r
 {
     struct error error = ERROR_NONE;
     struct cJSON *pod = NULL;
-    struct variables variables;
-    OWNED_TEXT char *project_dir = variables_project_dir(runner->builds_dir, job->repo_url, &error);
-    struct variables_input merge = {
-        .job = job,
-        .runner_environment = (const char *const *)runner->environment.items,
-        .builds_dir = runner->builds_dir,
-        .project_dir = project_dir,
-        .tmp_dir = "/builds/tmp",
-        .files_dir = "/.dataops/files",
-        .short_token = "AbCdEfGhI",
-        .version = "1",
-        .revision = "r",
-        .arch = "linux/amd64",
+    struct job_facts facts = { 0 };
+    struct variables variables = { 0 };
+    const struct pod_merge_input merge = {
+        .job = job, .runner = runner, .short_token = "AbCdEfGhI", .version = "1", .revision = "r"
     };
     struct pod_input input = {
         .job = job,
+        .facts = &facts,
         .variables = &variables,
         .runner = runner,
         .ns = "jobs",
@@ -73,10 +65,10 @@ static struct cJSON *render(const struct job *job, const struct config_runner *r
         .attempt = 1,
     };
 
-    variables_merge(&merge, &variables);
-    if (pod_render(&input, &pod, &error) < 0)
+    if (pod_merge(&merge, &facts, &variables, &error) < 0 || pod_render(&input, &pod, &error) < 0)
         fail_msg("%s", error.text);
     variables_clear(&variables);
+    job_facts_clear(&facts);
     return pod;
 }
 

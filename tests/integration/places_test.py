@@ -1,0 +1,35 @@
+"""What a job says about folders, projects and names of the runner changes neither where it works nor what it reaches."""
+
+import pytest
+
+
+def run_as(uid: int) -> dict:
+    return {"name": "acme/image:1", "executor_opts": {"kubernetes": {"user": str(uid)}}}
+
+
+@pytest.fixture
+def lasting_site(make_site, place):
+    """All jobs find what earlier ones left below /builds."""
+    place.create("persistentvolumeclaims", {"metadata": {"name": "builds"}, "spec": {
+        "accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}})
+    return make_site(kubernetes={"volumes": {"pvc": [{"name": "builds", "mount_path": "/builds"}]}})
+
+
+def test_a_variable_of_the_job_does_not_choose_the_folder_that_courier_gives_away_or_removes(lasting_site):
+    site = lasting_site
+    none, claimed = {"GIT_STRATEGY": "none"}, {"CI_PROJECT_DIR": "/builds/victim/app", "CI_BUILDS_DIR": "/builds/victim",
+                                               "RUNNER_TEMP_PROJECT_DIR": "/builds/victim/app"}
+    look = "cat /builds/victim/app/data || echo locked; pwd; echo at $CI_PROJECT_DIR of $CI_BUILDS_DIR"
+    where = "/builds/acme/warehouse"
+    site.job(["mkdir -p /builds/victim/app; echo victims-own-text > /builds/victim/app/data; chmod 750 /builds/victim/app"],
+             image=run_as(1000), variables=none).succeeds()
+    outsider = site.job([look], image=run_as(2000), variables=none).succeeds()
+    takes = site.job([look], image=run_as(2000), variables={**none, **claimed}).succeeds()
+    clones = site.job([look, "ls README.md"], image=run_as(2000), variables={"GIT_STRATEGY": "clone", **claimed}).succeeds()
+    owner = site.job(["cat /builds/victim/app/data; stat -c 'owned by %u' /builds/victim /builds/victim/app"],
+                     image=run_as(1000), variables=none).succeeds()
+    for job in (outsider, takes, clones):
+        assert "victims-own-text" not in job.text
+        assert f"locked\n{where}\nat {where} of /builds\n" in job.script_output().replace("\r", "")
+    assert "victims-own-text" in owner.script_output()
+    assert "owned by 1000\nowned by 1000" in owner.script_output()
