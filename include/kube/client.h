@@ -32,6 +32,10 @@ const char *kube_namespace(const struct kube *kube);
 /* Server address for people. */
 const char *kube_server(const struct kube *kube);
 
+/* True when nobody asked about these words before: for what is to be said once. Of the first 1000 words; false from
+ * then on. */
+bool kube_is_first(struct kube *kube, const char *words);
+
 /* What an answer means (section 5.3), decided by code and reason, text last. */
 enum kube_class {
     KUBE_OK,

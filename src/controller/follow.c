@@ -1,9 +1,10 @@
 #include "follow.h"
 
-#include "base/backoff.h"
 #include "base/log.h"
+#include "base/pace.h"
 #include "io/loop.h"
 #include "job/result.h"
+#include "kube/client.h"
 #include "kube/log.h"
 #include "pod/name.h"
 
@@ -14,11 +15,13 @@
 #define FOLLOW_SILENCE_MS    75000 /* courier's heartbeat is 30 s: two missed and a half */
 #define FOLLOW_LAST_BYTES_MS 3000  /* how long a stream may go on after its container ended */
 #define FOLLOW_OVERLAP_S     10
-#define FOLLOW_LIVE_MS       5000 /* a stream that has given for so long gives what is written now */
-#define REPAIRS_BEFORE_START 2    /* after this many broken reads in a row, read from byte 0 */
-#define REPAIRS_BEFORE_HOLE  5    /* after this many, what is missing is missing */
-#define LAST_READS_MOST      3    /* plain reads after the container ended */
-#define LAST_READS_AGAIN_MS  300
+#define FOLLOW_LIVE_MS       5000  /* a stream that has given for so long gives what is written now */
+#define FOLLOW_EARLY_MS      10000 /* a stream that lived shorter ended early */
+#define FOLLOW_EARLY_MOST    3     /* so many early ends in a row, */
+#define FOLLOW_EARLY_FOR_MS  5000  /* over so long (a watch tells sooner that the container ended): read by time */
+#define REPAIRS_BEFORE_START 2     /* after this many broken reads in a row, read from byte 0 */
+#define REPAIRS_BEFORE_HOLE  5     /* after this many, what is missing is missing */
+#define LAST_READS_MOST      3     /* plain reads after the container ended */
 #define DEAF_MOST_MS         60000 /* how long a kubelet may not answer after the container ended */
 #define DEAF_AGAIN_MS        25000 /* in a second reading: the trace waits a minute for it */
 
@@ -31,16 +34,23 @@ struct follow {
     struct record_reader reader;
     struct kube_log *log;
     struct timer *open_timer, *silence_timer;
-    struct backoff backoff;
-    int64_t live_mark_s;    /* wall time of the last mark that came as it was written; 0 none */
+    /* Every way in which the log is asked for again has its pace (follow_again). */
+    struct pace ends, repairs_pace, resumes, rewinds, last_pace, by_time_pace, probes;
+    char *node;             /* for people; NULL unknown */
+    int64_t since_s;        /* wall time at which a mark that is known was there already; 0 none */
+    uint64_t began_ms;      /* this read */
     uint64_t first_data_ms; /* of this read; 0 none yet */
+    uint64_t early_ms;      /* when the first of these early ends came */
+    uint64_t probe_ms;      /* reading by time: when following is tried again */
+    bool by_time;           /* following is not to be had: plain reads, one after the other */
     bool from_start;        /* the next read starts at byte 0 */
     bool container_over, pod_gone, paused, over, read_any;
     bool was_read, streaming, told_refused;
+    bool is_last;           /* this read began after the container had ended */
     bool again;             /* a second reading: what waits for it does not wait long */
     uint64_t read_from;     /* follow_position when this read began: behind it is progress */
     uint64_t deaf_since_ms; /* since when reads fail after the container ended; 0 they do not */
-    unsigned broken, last_reads, repairs;
+    unsigned broken, last_reads, repairs, early;
 };
 
 static void follow_start_read(struct follow *follow);
@@ -62,13 +72,78 @@ static void follow_open_due(void *owner)
     follow_start_read(owner);
 }
 
-static void follow_open_later(struct follow *follow, uint64_t delay_ms)
+static void follow_drop_read(struct follow *follow)
 {
     kube_log_cancel(follow->log);
     follow->log = NULL;
     timer_stop(&follow->silence_timer);
+}
+
+/* The only way to read again: each reason has a pace that slows it down when it comes too often. */
+static void follow_again(struct follow *follow, struct pace *pace)
+{
+    follow_drop_read(follow);
     if (!follow->paused && !follow->over)
-        loop_after(follow->loop, &follow->open_timer, delay_ms, follow_open_due, follow);
+        loop_after(follow->loop, &follow->open_timer,
+                   pace_next_ms(pace, loop_now_ms(follow->loop), loop_random(follow->loop)), follow_open_due, follow);
+}
+
+/* --- following, or reading by time --- */
+
+/* Said once for a node: all of its jobs suffer alike. */
+static void follow_tell_by_time(const struct follow *follow, enum kube_log_end end, const struct error *error)
+{
+    const char *node = follow->node != NULL && follow->node[0] != '\0' ? follow->node : "unknown";
+    OWNED_TEXT char *what = mem_format("log_read_by_time %d %s", (int)end, node);
+
+    /* a refusal was told already: log_refused */
+    if (end == LOG_REFUSED || !kube_is_first(follow->kube, what))
+        return;
+    if (end == LOG_NOT_FOLLOWED)
+        log_event(LOG_WARN, "log_read_by_time",
+                  "node=\"%s\" pod=%s error=\"%s\" effect=\"logs of this node are read every few seconds, which costs "
+                  "more\" todo=\"raise fs.inotify.max_user_instances on the node, for example to 8192\"",
+                  node, follow->pod, error->text);
+    else
+        log_event(LOG_WARN, "log_read_by_time",
+                  "node=\"%s\" pod=%s why=\"%u streams in a row ended within %d s: does a proxy on the way close "
+                  "them?\" effect=\"logs of this node are read every few seconds, which costs more\"",
+                  node, follow->pod, follow->early, FOLLOW_EARLY_MS / 1000);
+}
+
+static void follow_probe_later(struct follow *follow)
+{
+    uint64_t now_ms = loop_now_ms(follow->loop);
+
+    follow->probe_ms = now_ms + pace_next_ms(&follow->probes, now_ms, loop_random(follow->loop));
+}
+
+static bool follow_ends_early(const struct follow *follow)
+{
+    return follow->early >= FOLLOW_EARLY_MOST && loop_now_ms(follow->loop) - follow->early_ms >= FOLLOW_EARLY_FOR_MS;
+}
+
+/* A stream of a container that still runs ended: is following worth while? */
+static void follow_judge_stream(struct follow *follow, enum kube_log_end end, const struct error *error)
+{
+    uint64_t now_ms = loop_now_ms(follow->loop);
+    bool lived = now_ms - follow->began_ms >= FOLLOW_EARLY_MS;
+
+    if (end != LOG_CLOSED && end != LOG_NOT_FOLLOWED && end != LOG_REFUSED)
+        return;
+    if (lived || follow->early == 0)
+        follow->early_ms = now_ms;
+    follow->early = lived ? 0 : follow->early + 1;
+    if (lived && end == LOG_CLOSED) {
+        follow->by_time = false;
+        pace_reset(&follow->probes);
+    } else if (follow->by_time) {
+        follow_probe_later(follow);
+    } else if (end == LOG_NOT_FOLLOWED || follow_ends_early(follow)) {
+        follow->by_time = true;
+        follow_tell_by_time(follow, end, error);
+        follow_probe_later(follow);
+    }
 }
 
 static void follow_silence_due(void *owner)
@@ -76,29 +151,24 @@ static void follow_silence_due(void *owner)
     struct follow *follow = owner;
 
     log_event(LOG_DEBUG, "log_silent", "pod=%s", follow->pod);
-    follow_open_later(follow, 0);
+    follow_again(follow, &follow->ends);
 }
 
 /* A mark that proves what was read before shows that the stream lives; only one that proves more ends a row of repairs.
  */
 static void follow_heard(struct follow *follow)
 {
-    /* What comes soon after the stream began may have been written long ago. */
-    if (loop_now_ms(follow->loop) - follow->first_data_ms >= FOLLOW_LIVE_MS)
-        follow->live_mark_s = loop_wall_us(follow->loop) / 1000000;
-    if (follow_position(follow) > follow->read_from)
+    /* What comes soon after a stream began may have been written long ago; in a plain read each line has its time. */
+    if (!follow->streaming && kube_log_line_s(follow->log) > 0)
+        follow->since_s = kube_log_line_s(follow->log);
+    else if (follow->streaming && loop_now_ms(follow->loop) - follow->first_data_ms >= FOLLOW_LIVE_MS)
+        follow->since_s = loop_wall_us(follow->loop) / 1000000 - FOLLOW_OVERLAP_S;
+    if (follow_position(follow) > follow->read_from) {
         follow->broken = 0;
-    backoff_reset(&follow->backoff);
+        pace_reset(&follow->by_time_pace);
+    }
     if (!follow->container_over)
         loop_after(follow->loop, &follow->silence_timer, FOLLOW_SILENCE_MS, follow_silence_due, follow);
-}
-
-/* Repairs have a pace of their own: the marks before a damaged place must not speed them up. */
-static uint64_t follow_repair_ms(struct follow *follow)
-{
-    struct backoff pace = { .first_ms = 100, .most_ms = 5000, .tries = follow->broken };
-
-    return backoff_next_ms(&pace, loop_random(follow->loop));
 }
 
 /* What arrived disagrees with its mark: nothing of it went upstream; read again, closer to the beginning each time. */
@@ -112,7 +182,7 @@ static void follow_broken(struct follow *follow)
         follow->from_start = true;
     if (follow->broken > REPAIRS_BEFORE_HOLE)
         record_reader_accept_hole(&follow->reader);
-    follow_open_later(follow, follow->broken == 1 ? 0 : follow_repair_ms(follow));
+    follow_again(follow, &follow->repairs_pace);
 }
 
 /* The end record says how much there is: with less, the last lines were lost on the way. */
@@ -162,7 +232,8 @@ static void follow_data(void *owner, const char *bytes, size_t length)
     follow_give(follow);
     if (!follow->over && follow->reader.committed.length > FOLLOW_HELD_MOST) {
         follow->paused = true;
-        follow_open_later(follow, 0);
+        follow_drop_read(follow);
+        timer_stop(&follow->open_timer);
     }
 }
 
@@ -178,7 +249,7 @@ static void follow_read_last(struct follow *follow)
         follow->from_start = true;
     if (follow->last_reads == LAST_READS_MOST)
         record_reader_accept_hole(&follow->reader);
-    follow_open_later(follow, follow->last_reads == 1 ? 0 : LAST_READS_AGAIN_MS);
+    follow_again(follow, &follow->last_pace);
 }
 
 /* The container ended, and its log cannot be had now: the node may be gone, or only busy. */
@@ -191,14 +262,14 @@ static void follow_deaf(struct follow *follow)
     if (now_ms - follow->deaf_since_ms > (follow->again ? DEAF_AGAIN_MS : DEAF_MOST_MS))
         follow_finish(follow);
     else
-        follow_open_later(follow, backoff_next_ms(&follow->backoff, loop_random(follow->loop)));
+        follow_again(follow, &follow->ends);
 }
 
 static void follow_tell(struct follow *follow, enum kube_log_end end, const struct error *error)
 {
     if (end == LOG_REFUSED && !follow->told_refused)
         log_event(LOG_WARN, "log_refused", "pod=%s error=\"%s\"", follow->pod, error->text);
-    else if (end != LOG_CLOSED && error->blame != BLAME_NONE)
+    else if (end != LOG_CLOSED && end != LOG_NOT_FOLLOWED && error->blame != BLAME_NONE)
         log_event(LOG_DEBUG, "log_closed", "pod=%s error=\"%s\"", follow->pod, error->text);
     follow->told_refused = follow->told_refused || end == LOG_REFUSED;
 }
@@ -219,11 +290,13 @@ static void follow_ended(void *owner, enum kube_log_end end, const struct error 
         follow_deaf(follow);
     } else if (follow->container_over) {
         /* "waiting to start" is as good an answer: the kubelet knows of no courier that wrote */
-        follow->was_read = follow->was_read || end == LOG_NOT_YET || (end == LOG_CLOSED && !follow->streaming);
+        follow->was_read = follow->was_read || end == LOG_NOT_YET || (end == LOG_CLOSED && follow->is_last);
         follow->deaf_since_ms = 0;
         follow_read_last(follow);
     } else {
-        follow_open_later(follow, backoff_next_ms(&follow->backoff, loop_random(follow->loop)));
+        if (follow->streaming)
+            follow_judge_stream(follow, end, error);
+        follow_again(follow, follow->by_time ? &follow->by_time_pace : &follow->ends);
     }
 }
 
@@ -231,22 +304,26 @@ static const struct kube_log_events log_events = { .data = follow_data, .ended =
 
 static void follow_start_read(struct follow *follow)
 {
+    bool streaming = !follow->container_over && (!follow->by_time || loop_now_ms(follow->loop) >= follow->probe_ms);
     struct kube_log_request request = {
         .ns = follow->ns,
         .pod = follow->pod,
         .container = POD_COURIER,
-        .follow = !follow->container_over,
+        .follow = streaming,
+        .timed = !streaming,
     };
 
     if (follow->over || follow->paused || follow->log != NULL)
         return;
-    if (!follow->from_start && follow->live_mark_s > FOLLOW_OVERLAP_S)
-        request.since_unix_s = follow->live_mark_s - FOLLOW_OVERLAP_S;
+    if (!follow->from_start && follow->since_s > 0)
+        request.since_unix_s = follow->since_s;
     if (follow->read_any)
         record_reader_restart(&follow->reader, request.since_unix_s == 0);
     follow->read_any = true;
     follow->from_start = false;
-    follow->streaming = request.follow;
+    follow->streaming = streaming;
+    follow->is_last = follow->container_over;
+    follow->began_ms = loop_now_ms(follow->loop);
     follow->first_data_ms = 0;
     follow->read_from = follow_position(follow);
     follow->log = kube_log_start(follow->kube, &request, &log_events, follow);
@@ -258,8 +335,7 @@ static void follow_last_due(void *owner)
 {
     struct follow *follow = owner;
 
-    kube_log_cancel(follow->log);
-    follow->log = NULL;
+    follow_drop_read(follow);
     follow_read_last(follow);
 }
 
@@ -275,9 +351,22 @@ struct follow *follow_new(struct loop *loop, struct kube *kube, const char *ns, 
     follow->events = events;
     follow->owner = owner;
     follow->from_start = true;
-    follow->backoff = (struct backoff){ .first_ms = 100, .most_ms = 5000 };
+    follow->ends = (struct pace){ .first_ms = 100, .most_ms = 5000, .calm_ms = FOLLOW_EARLY_MS };
+    follow->repairs_pace = (struct pace){ .first_ms = 100, .most_ms = 5000, .calm_ms = FOLLOW_EARLY_MS, .at_once = 1 };
+    follow->resumes = (struct pace){ .first_ms = 100, .most_ms = 2000, .calm_ms = FOLLOW_EARLY_MS, .at_once = 1 };
+    follow->rewinds = (struct pace){ .first_ms = 1000, .most_ms = 10000, .calm_ms = 60000, .at_once = 1 };
+    follow->last_pace = (struct pace){ .first_ms = 300, .most_ms = 5000, .calm_ms = FOLLOW_EARLY_MS, .at_once = 1 };
+    /* Of a log that is written all the time: every 1.5 to 3 s; of a silent one: every 5 to 10 s. */
+    follow->by_time_pace = (struct pace){ .first_ms = 3000, .most_ms = 10000, .calm_ms = PACE_NEVER_CALM };
+    follow->probes = (struct pace){ .first_ms = 60000, .most_ms = 300000, .calm_ms = PACE_NEVER_CALM };
     record_reader_init(&follow->reader, 0);
     return follow;
+}
+
+void follow_set_node(struct follow *follow, const char *node)
+{
+    mem_free(follow->node);
+    follow->node = mem_text(node);
 }
 
 void follow_open(struct follow *follow)
@@ -317,7 +406,7 @@ void follow_rewind(struct follow *follow, uint64_t offset)
     follow->over = follow->paused = false;
     follow->last_reads = follow->broken = 0;
     follow->deaf_since_ms = 0;
-    follow_open_later(follow, 0);
+    follow_again(follow, &follow->rewinds);
 }
 
 const struct strbuf *follow_committed(const struct follow *follow, uint64_t *offset)
@@ -331,7 +420,7 @@ void follow_take(struct follow *follow, size_t count)
     strbuf_drop(&follow->reader.committed, count);
     if (follow->paused && follow->reader.committed.length < FOLLOW_RESUME_AT) {
         follow->paused = false;
-        follow_open_later(follow, 0);
+        follow_again(follow, &follow->resumes);
     }
 }
 
@@ -366,5 +455,6 @@ void follow_free(struct follow *follow)
     record_reader_clear(&follow->reader);
     mem_free(follow->ns);
     mem_free(follow->pod);
+    mem_free(follow->node);
     mem_free(follow);
 }

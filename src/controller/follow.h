@@ -1,5 +1,5 @@
-/* One pod's log, followed to its end record: reconnects, repairs, proves. Bytes come out once and in order
- * (docs/design.md section 2). */
+/* One pod's log, followed to its end record: reconnects, repairs, proves; read by time where it cannot be followed.
+ * Bytes come out once and in order (docs/design.md section 2). */
 #ifndef CONTROLLER_FOLLOW_H
 #define CONTROLLER_FOLLOW_H
 
@@ -22,6 +22,8 @@ struct follow_events {
 
 struct follow *follow_new(struct loop *loop, struct kube *kube, const char *ns, const char *pod,
                           const struct follow_events *events, void *owner);
+/* Copies the name of the pod's node, which is told when its logs cannot be followed; NULL or "" unknown. */
+void follow_set_node(struct follow *follow, const char *node);
 /* Opens the log when it is not open. */
 void follow_open(struct follow *follow);
 /* The container ended: what the log holds now is all there will be. */

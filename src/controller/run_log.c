@@ -33,6 +33,7 @@ void run_follow_log(struct run *run)
     if (run->follow == NULL)
         run->follow =
             follow_new(run->controller->loop, run->cluster->kube, run->cluster->ns, run->pod, &follow_events, run);
+    follow_set_node(run->follow, run->status.node);
     if (!run->log_over)
         follow_open(run->follow);
 }

@@ -4,6 +4,7 @@
 #include "answer.h"
 #include "base/backoff.h"
 #include "base/list.h"
+#include "base/strmap.h"
 #include "connection.h"
 #include "text/json.h"
 #include "text/url.h"
@@ -21,7 +22,8 @@ enum {
     OPEN_TIMEOUT_MS = 45 * 1000, /* the API server itself waits 30 s for a kubelet */
     COMES_BACK_MS = 30 * 1000,
     OBJECTS_AT_ONCE = 8, /* a burst queues here: each connection costs a TLS handshake on both sides */
-    LOGS_AT_ONCE = 32,   /* these may wait long for a kubelet, and must not keep the others waiting */
+    SAID_MOST = 1000,
+    LOGS_AT_ONCE = 32, /* these may wait long for a kubelet, and must not keep the others waiting */
 };
 
 /* Requests of one kind, of which so many may be under way. */
@@ -40,6 +42,8 @@ struct kube {
     uint64_t failed_ms; /* when the server last gave no answer; 0 never */
     struct lane objects, logs;
     struct list others; /* all calls that wait for no place */
+    struct strmap said;
+    unsigned said_count;
 };
 
 struct kube_call {
@@ -106,6 +110,7 @@ void kube_free(struct kube *kube)
     cancel_all(&kube->logs.waiting);
     cancel_all(&kube->others);
     access_clear(&kube->access);
+    strmap_clear(&kube->said);
     mem_free(kube->user_agent);
     mem_free(kube);
 }
@@ -118,6 +123,15 @@ const char *kube_namespace(const struct kube *kube)
 const char *kube_server(const struct kube *kube)
 {
     return kube->access.server;
+}
+
+bool kube_is_first(struct kube *kube, const char *words)
+{
+    if (kube->said_count >= SAID_MOST || strmap_get(&kube->said, words) != NULL)
+        return false;
+    strmap_set(&kube->said, words, kube);
+    kube->said_count++;
+    return true;
 }
 
 struct loop *kube_loop(const struct kube *kube)

@@ -3,6 +3,7 @@
 #include "kube/log.h"
 
 #include "connection.h"
+#include "log_lines.h"
 #include "text/json.h"
 #include "text/url.h"
 
@@ -27,7 +28,9 @@ struct kube_log {
     struct kube_call *call;
     struct timer *wait;
     int refused_status;
-    bool ended, tried_new_token, too_long;
+    bool ended, tried_new_token, too_long, is_timed;
+    struct log_lines lines;
+    struct log_tail tail;
 };
 
 /* --- the end --- */
@@ -114,6 +117,25 @@ static void got(void *owner, const struct kube_answer *answer)
     log_end(log, end, &error);
 }
 
+/* Passes bytes on; the owner may cancel in between. */
+static void give(struct kube_log *log, const char *bytes, size_t length)
+{
+    size_t used = 0;
+    struct log_piece piece;
+
+    if (!log->is_timed) {
+        log->events->data(log->owner, bytes, length);
+        return;
+    }
+    while (!log->ended && log_lines_next(&log->lines, bytes, length, &used, &piece))
+        log->events->data(log->owner, piece.bytes, piece.length);
+}
+
+int64_t kube_log_line_s(const struct kube_log *log)
+{
+    return log->lines.written_s;
+}
+
 static int get_bytes(void *owner, const char *bytes, size_t length)
 {
     struct kube_log *log = owner;
@@ -122,7 +144,7 @@ static int get_bytes(void *owner, const char *bytes, size_t length)
         log->too_long = true;
         return -1;
     }
-    log->events->data(log->owner, bytes, length);
+    give(log, bytes, length);
     return 0;
 }
 
@@ -181,8 +203,9 @@ static void stream_data(void *owner, const char *bytes, size_t length, bool last
 {
     (void)last; /* frames are cut anywhere */
     struct kube_log *log = owner;
+    log_tail_keep(&log->tail, bytes, length);
     if (length > 0)
-        log->events->data(log->owner, bytes, length);
+        give(log, bytes, length);
 }
 
 static void stream_closed(void *owner, int status, bool had_opened, const struct error *error)
@@ -191,8 +214,11 @@ static void stream_closed(void *owner, int status, bool had_opened, const struct
     struct error words = *error;
     log->stream = NULL;
     if (had_opened) {
-        /* how it closed means nothing (section 2.3) */
-        log_end(log, LOG_CLOSED, error);
+        /* how it closed means nothing (section 2.3), but for what the kubelet wrote last (section 2.5) */
+        const char *reason = log_tail_no_follow(&log->tail);
+        if (reason)
+            error_set(&words, BLAME_REMOTE, 0, "%s: the kubelet says \"%s\"", log->what, reason);
+        log_end(log, reason ? LOG_NOT_FOLLOWED : LOG_CLOSED, &words);
         return;
     }
     log->refused_status = status;
@@ -237,6 +263,8 @@ static char *log_path(const struct kube_log_request *request)
         strbuf_add_text(&path, "&sinceTime=");
         url_escape(text, &path);
     }
+    if (request->timed)
+        strbuf_add_text(&path, "&timestamps=true");
     return strbuf_take(&path, NULL);
 }
 
@@ -249,6 +277,7 @@ struct kube_log *kube_log_start(struct kube *kube, const struct kube_log_request
     log->owner = owner;
     log->path = log_path(request);
     log->what = mem_format("log of %s/%s", request->pod, request->container);
+    log->is_timed = request->timed;
     log->most_bytes = request->most_bytes ? request->most_bytes : GET_MOST;
     if (request->follow)
         follow_log(log);

@@ -13,8 +13,8 @@ struct kube_log {
     char *pod;
     struct wpod *found;
     size_t line; /* the next one to give */
-    bool follow, cancelled, silent, opened;
-    int64_t since_s;
+    bool follow, timed, cancelled, silent, opened;
+    int64_t since_s, line_s;
 };
 
 static void log_free(struct kube_log *log)
@@ -68,7 +68,8 @@ static void give_lines(struct kube_log *log, const struct wpod *pod)
     struct strbuf bytes = STRBUF_EMPTY;
     size_t most = (size_t)chance_of(1, 60);
 
-    for (; most > 0 && log->line < pod->line_count; most--) {
+    for (; most > 0 && !log->cancelled && log->line < pod->line_count; most--) {
+        log->line_s = pod->lines[log->line].wall_s;
         size_t at = pod->lines[log->line].at;
         size_t end = log->line + 1 < pod->line_count ? pod->lines[log->line + 1].at : pod->file.length;
 
@@ -77,6 +78,10 @@ static void give_lines(struct kube_log *log, const struct wpod *pod)
             add_damaged(&bytes, pod->file.bytes + at, end - at);
         else
             strbuf_add(&bytes, pod->file.bytes + at, end - at);
+        if (log->timed) { /* each line by itself */
+            give(log, strbuf_text(&bytes), bytes.length);
+            strbuf_cut(&bytes, 0);
+        }
     }
     give(log, strbuf_text(&bytes), bytes.length);
     strbuf_clear(&bytes);
@@ -160,9 +165,15 @@ struct kube_log *kube_log_start(struct kube *kube UNUSED, const struct kube_log_
     log->owner = owner;
     log->pod = mem_text(request->pod);
     log->follow = request->follow;
+    log->timed = request->timed;
     log->since_s = request->since_unix_s;
     clock_after(chance_of(1, 40), open_due, log);
     return log;
+}
+
+int64_t kube_log_line_s(const struct kube_log *log)
+{
+    return log->timed ? log->line_s : 0;
 }
 
 void kube_log_cancel(struct kube_log *log)

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "io/loop.h"
 #include "job/result.h"
+#include "kube/client.h"
 #include "kube/log.h"
 
 #include <setjmp.h>
@@ -42,6 +43,25 @@ struct kube_log *kube_log_start(struct kube *kube, const struct kube_log_request
     last = *request;
     reading = (struct kube_log){ .events = events, .owner = owner };
     return &reading;
+}
+
+/* When the line was written that a timed read gives. */
+static int64_t line_s;
+
+int64_t kube_log_line_s(const struct kube_log *log)
+{
+    (void)log;
+    return line_s;
+}
+
+/* What was to be said once. */
+static unsigned said;
+
+bool kube_is_first(struct kube *kube, const char *words)
+{
+    (void)kube;
+    (void)words;
+    return said++ == 0;
 }
 
 void kube_log_cancel(struct kube_log *log)
@@ -163,7 +183,8 @@ static inline int set(void **state)
     loop = loop_new();
     record_writer_init(&writer);
     is_open = false;
-    reads = overs = 0;
+    reads = overs = said = 0;
+    line_s = 0;
     got_at = 0;
     takes = in_order = true;
     follow = follow_new(loop, NULL, "ns", "pod-1", &events, NULL);
