@@ -1,15 +1,19 @@
 #include "git.h"
 
 #include "context.h"
+#include "git_settings.h"
 #include "io/file.h"
 #include "job/plan.h"
 #include "text/digest.h"
+#include "text/quote.h"
 #include "text/url.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
+#define NAME_MOST    300
 #define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 struct git {
@@ -20,34 +24,21 @@ struct git {
     unsigned configs;
 };
 
-/* What a repository's own configuration could make git run or contact is switched off on the command's level, which
- * wins. */
-static const struct {
-    const char *key, *value;
-} safe_configs[] = {
-    { "core.fsmonitor", "false" },
-    { "core.hooksPath", "/dev/null" },
-    { "protocol.ext.allow", "never" },
-    { "credential.helper", "" },
-    { "credential.interactive", "never" },
-    { "init.defaultBranch", "none" },
-    { "init.templateDir", "" },
-    { "fetch.recurseSubmodules", "false" },
-    { "submodule.recurse", "false" },
-    { "advice.detachedHead", "false" },
-    { "gc.auto", "0" },
-    { "maintenance.auto", "false" },
-    { "safe.directory", "*" },
+/* How courier wants git, besides what git_settings.c stops. */
+static const struct git_setting own_configs[] = {
+    { "init.defaultBranch", "none", GIT_BY_VALUE },
+    { "advice.detachedHead", "false", GIT_BY_VALUE },
+    { "clean.requireForce", "false", GIT_BY_VALUE },
+    { "fetch.unpackLimit", "1", GIT_BY_VALUE }, /* packs can be proven in the next job, loose objects cannot (tidy.c) */
+    { "safe.directory", "*", GIT_BY_VALUE },
 };
 
 /* So that `git lfs pull` finds itself installed; the checkout before it leaves pointers (GIT_LFS_SKIP_SMUDGE). */
-static const struct {
-    const char *key, *value;
-} lfs_configs[] = {
-    { "filter.lfs.clean", "git-lfs clean -- %f" },
-    { "filter.lfs.smudge", "git-lfs smudge -- %f" },
-    { "filter.lfs.process", "git-lfs filter-process" },
-    { "filter.lfs.required", "true" },
+static const struct git_setting lfs_configs[] = {
+    { "filter.lfs.clean", "git-lfs clean -- %f", GIT_BY_VALUE },
+    { "filter.lfs.smudge", "git-lfs smudge -- %f", GIT_BY_VALUE },
+    { "filter.lfs.process", "git-lfs filter-process", GIT_BY_VALUE },
+    { "filter.lfs.required", "true", GIT_BY_VALUE },
 };
 
 /* Variables of the job that say how to reach the server. Others stay out: GIT_SSH_COMMAND and the like are programs. */
@@ -98,11 +89,23 @@ bool git_has_lfs(void)
 
 /* --- environment --- */
 
+static void config_add_to(struct words *environment, unsigned *configs, const char *key, const char *value)
+{
+    words_keep(environment, mem_format("GIT_CONFIG_KEY_%u=%s", *configs, key));
+    words_keep(environment, mem_format("GIT_CONFIG_VALUE_%u=%s", *configs, value));
+    ++*configs;
+}
+
+static void configs_add(struct words *environment, unsigned *configs, const struct git_setting *settings, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (settings[i].value)
+            config_add_to(environment, configs, settings[i].key, settings[i].value);
+}
+
 static void config_add(struct git *git, const char *key, const char *value)
 {
-    words_keep(&git->environment, mem_format("GIT_CONFIG_KEY_%u=%s", git->configs, key));
-    words_keep(&git->environment, mem_format("GIT_CONFIG_VALUE_%u=%s", git->configs, value));
-    git->configs++;
+    config_add_to(&git->environment, &git->configs, key, value);
 }
 
 static void config_add_scoped(struct git *git, const char *origin, const char *name, const char *value)
@@ -137,18 +140,32 @@ static void config_add_login(struct git *git, const char *origin, const struct u
     strbuf_wipe(&header);
 }
 
+/* What every git child gets: no file of the system or of a user, and nobody to ask. */
+static void environment_quiet(struct words *environment)
+{
+    static const char *const quiet[] = { "LANG=C.UTF-8",
+                                         "GIT_TERMINAL_PROMPT=0",
+                                         "GIT_ASKPASS=",
+                                         "SSH_ASKPASS=",
+                                         "GCM_INTERACTIVE=Never",
+                                         "GIT_CONFIG_NOSYSTEM=1",
+                                         "GIT_CONFIG_GLOBAL=/dev/null",
+                                         "GIT_ATTR_NOSYSTEM=1",
+                                         "GIT_NO_REPLACE_OBJECTS=1",
+                                         "GIT_SSH_COMMAND=false",
+                                         "GIT_EDITOR=false",
+                                         "GIT_PAGER=cat" };
+    for (size_t i = 0; i < COUNT_OF(quiet); i++)
+        words_add(environment, quiet[i]);
+}
+
 static void environment_begin(struct git *git)
 {
     const char *path = getenv("PATH");
     struct words *environment = &git->environment;
     words_keep(environment, mem_format("PATH=%s", path ? path : PATH_DEFAULT));
     words_keep(environment, mem_format("HOME=%s/home", git->context->scratch));
-    words_add(environment, "LANG=C.UTF-8");
-    words_add(environment, "GIT_TERMINAL_PROMPT=0");
-    words_add(environment, "GCM_INTERACTIVE=Never");
-    words_add(environment, "GIT_CONFIG_NOSYSTEM=1");
-    words_add(environment, "GIT_CONFIG_GLOBAL=/dev/null");
-    words_add(environment, "GIT_ATTR_NOSYSTEM=1");
+    environment_quiet(environment);
     words_add(environment, "GIT_LFS_SKIP_SMUDGE=1");
     words_add(environment, "GIT_ALLOW_PROTOCOL=http:https"); /* all others start a program */
     for (size_t i = 0; i < COUNT_OF(passed_on); i++) {
@@ -172,10 +189,10 @@ static int environment_fill(struct git *git, const struct url *url, struct error
 #endif
     );
     environment_begin(git);
-    for (size_t i = 0; i < COUNT_OF(safe_configs); i++)
-        config_add(git, safe_configs[i].key, safe_configs[i].value);
-    for (size_t i = 0; plan->lfs && git_has_lfs() && i < COUNT_OF(lfs_configs); i++)
-        config_add(git, lfs_configs[i].key, lfs_configs[i].value);
+    configs_add(&git->environment, &git->configs, git_settings, git_setting_count);
+    configs_add(&git->environment, &git->configs, own_configs, COUNT_OF(own_configs));
+    if (plan->lfs && git_has_lfs())
+        configs_add(&git->environment, &git->configs, lfs_configs, COUNT_OF(lfs_configs));
     config_add(git, "http.userAgent", agent);
     config_add_login(git, origin, url);
     if (config_add_file(git, origin, "sslCAInfo", plan->ca_pem, error) < 0 ||
@@ -238,18 +255,52 @@ void git_free(struct git *git)
     mem_free(git);
 }
 
-void git_environment_hostile(const char *project_dir, struct strbuf *out)
+void git_environment_hostile(const char *project_dir, struct words *environment)
 {
-    strbuf_format(out, "PATH=%s%cLANG=C.UTF-8%cGIT_CONFIG_NOSYSTEM=1%cGIT_CONFIG_GLOBAL=/dev/null%c", PATH_DEFAULT, 0,
-                  0, 0, 0);
-    strbuf_format(out, "GIT_ATTR_NOSYSTEM=1%cGIT_TERMINAL_PROMPT=0%cHOME=/nonexistent%c", 0, 0, 0);
+    unsigned configs = 0;
+    words_add(environment, "PATH=" PATH_DEFAULT);
+    words_add(environment, "HOME=/nonexistent");
+    environment_quiet(environment);
     /* objects that are missing would be fetched from where, and with what, the repository says */
-    strbuf_format(out, "GIT_ALLOW_PROTOCOL=none%cGIT_NO_LAZY_FETCH=1%c", 0, 0);
-    strbuf_format(out, "GIT_DIR=%s/.git%cGIT_WORK_TREE=%s%c", project_dir, 0, project_dir, 0);
-    for (size_t i = 0; i < COUNT_OF(safe_configs); i++)
-        strbuf_format(out, "GIT_CONFIG_KEY_%zu=%s%cGIT_CONFIG_VALUE_%zu=%s%c", i, safe_configs[i].key, 0, i,
-                      safe_configs[i].value, 0);
-    strbuf_format(out, "GIT_CONFIG_COUNT=%zu%c", COUNT_OF(safe_configs), 0);
+    words_add(environment, "GIT_ALLOW_PROTOCOL=none");
+    words_add(environment, "GIT_NO_LAZY_FETCH=1");
+    words_keep(environment, mem_format("GIT_DIR=%s/.git", project_dir));
+    words_keep(environment, mem_format("GIT_WORK_TREE=%s", project_dir));
+    configs_add(environment, &configs, git_settings, git_setting_count);
+    configs_add(environment, &configs, own_configs, COUNT_OF(own_configs));
+    words_keep(environment, mem_format("GIT_CONFIG_COUNT=%u", configs));
+}
+
+/* --- what the job chose --- */
+
+/* A proxy without user and password: scheme, host and port. */
+static void proxy_for_people(const char *proxy, struct strbuf *out)
+{
+    const char *host = strstr(proxy, "://");
+    host = host ? host + 3 : proxy;
+    const size_t length = strcspn(host, "/?#");
+    OWNED_TEXT char *authority = mem_copy(host, length);
+    const char *at = strrchr(authority, '@');
+    OWNED_TEXT char *shown = mem_format("%.*s%s", (int)(host - proxy), proxy, at ? at + 1 : authority);
+    quote_for_people(shown, NAME_MOST, out);
+}
+
+void git_routes_for_people(const struct context *context, struct strbuf *out)
+{
+    for (size_t i = 0; i < COUNT_OF(passed_on); i++) {
+        const char *value = context_variable(context, passed_on[i]);
+        if (!value || !*value)
+            continue;
+        strbuf_add_text(out, out->length ? ", " : "");
+        if (strcmp(passed_on[i], "GIT_SSL_NO_VERIFY") == 0) {
+            strbuf_add_text(out, "GIT_SSL_NO_VERIFY, so that the certificate of the server is not checked");
+        } else if (strcasecmp(passed_on[i], "no_proxy") == 0) {
+            strbuf_add_text(out, passed_on[i]);
+        } else {
+            strbuf_format(out, "%s=", passed_on[i]);
+            proxy_for_people(value, out);
+        }
+    }
 }
 
 /* --- arguments --- */
@@ -262,24 +313,6 @@ void git_init_words(const struct plan *plan, struct words *words)
         words_keep(words, mem_format("--object-format=%s", plan->object_format));
     words_add(words, "--");
     words_add(words, plan->project_dir);
-}
-
-void git_fetch_words(const struct plan *plan, bool is_shallow, struct words *words)
-{
-    words_add(words, "git");
-    words_add(words, "fetch");
-    words_add(words, "--no-recurse-submodules");
-    if (plan->depth > 0)
-        words_keep(words, mem_format("--depth=%lld", (long long)plan->depth));
-    else if (is_shallow)
-        words_add(words, "--unshallow");
-    for (size_t i = 0; i < plan->fetch_flag_count; i++)
-        if (strncmp(plan->fetch_flags[i], "--upl", 5) != 0) /* --upload-pack names a program */
-            words_add(words, plan->fetch_flags[i]);
-    words_add(words, "--");
-    words_add(words, "origin");
-    for (size_t i = 0; i < plan->refspec_count; i++)
-        words_add(words, plan->refspecs[i]);
 }
 
 /* --- words for people --- */

@@ -21,25 +21,33 @@ int git_give_files(struct git *git, struct error *error) MUST_CHECK;
 const char *const *git_environment(const struct git *git);
 /* The remote's URL without user, password and query. Borrows. */
 const char *git_url(const struct git *git);
-/* The environment of a git child that works on the job's repository after the script began: no credentials, no CA;
- * appends "NAME=value" entries, each with its NUL. Pure. */
-void git_environment_hostile(const char *project_dir, struct strbuf *out);
-
-/* Whether git can find `git lfs`. */
-bool git_has_lfs(void);
-
 /* A list of words, NULL-ended. */
 struct words {
     char **items;
     size_t count;
 };
+
+/* The environment of a git child that works on the job's repository after the script began: no credentials, no CA;
+ * appends "NAME=value" entries. Pure. */
+void git_environment_hostile(const char *project_dir, struct words *environment);
+/* Appends the job's variables that change how git reaches the server and whether it checks it, without passwords;
+ * nothing when there are none. */
+void git_routes_for_people(const struct context *context, struct strbuf *out);
+
+/* Whether git can find `git lfs`. */
+bool git_has_lfs(void);
+
 void words_add(struct words *words, const char *word);
 void words_clear(struct words *words);
 
 /* Arguments of the calls (words_clear). All from the plan. */
 struct plan;
 void git_init_words(const struct plan *plan, struct words *words);
-void git_fetch_words(const struct plan *plan, bool is_shallow, struct words *words);
+/* Of the flags that the job adds only those of a list pass, and ours come behind them; the others go to refused. */
+void git_fetch_words(const struct plan *plan, bool is_shallow, struct words *words, struct words *refused);
+void git_clean_words(const struct plan *plan, struct words *words, struct words *refused);
+/* The flags that pass, for a message; mem_free. */
+char *git_flags_for_people(bool is_fetch);
 /* What a person should know about git's last words, or NULL. Static text. */
 const char *git_explain(const char *last_words);
 /* A full object name: 40 or 64 hexadecimal digits. */

@@ -37,19 +37,14 @@ static void warn(struct pack *pack, const char *name, const char *why)
 static void git_become(const char *folder, int output)
 {
     static const char *const words[] = { "git", "ls-files", "-o", "-z", NULL };
-    struct strbuf block = STRBUF_EMPTY;
-    char *environment[64];
-    size_t count = 0;
-    git_environment_hostile(folder, &block);
-    for (size_t at = 0; at < block.length && count < COUNT_OF(environment) - 1; at += strlen(block.bytes + at) + 1)
-        environment[count++] = block.bytes + at;
-    environment[count] = NULL;
+    struct words environment = { 0 };
+    git_environment_hostile(folder, &environment);
     dup2(output, STDOUT_FILENO);
     union {
         const char *const *kept;
         char *const *given; /* execvpe takes what it does not change as char * */
     } arguments = { .kept = words };
-    execvpe("git", arguments.given, environment);
+    execvpe("git", arguments.given, environment.items);
     _exit(127);
 }
 

@@ -8,6 +8,7 @@
 #include "io/loop.h"
 #include "job/plan.h"
 #include "output.h"
+#include "text/quote.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #define TAIL_MOST      4096
+#define FLAG_MOST      100
 #define GIT_FAILED     1 /* exit code of the job, as the stock runner's stage shell has it */
 #define AGAIN_FIRST_MS 5000
 #define AGAIN_MOST_MS  300000
@@ -50,6 +52,7 @@ struct sources {
     bool tried;    /* an attempt was begun before */
     bool kept;     /* there is a repository from an earlier job */
     bool is_roots; /* the repository was made by an early fetch: as courier's own user */
+    bool routes_said;
     struct strbuf tail; /* git's last words */
     stage_done *done;
     void *owner;
@@ -218,6 +221,17 @@ bool sources_is_early(const struct context *context)
     return is_git(plan) && plan->pre_get_sources_count == 0 && (plan->strategy == PLAN_CLONE || !has_repository(plan));
 }
 
+/* Said once: the job's variables change how git reaches the server, or whether it checks it. */
+static void routes_say(struct sources *sources)
+{
+    OWNED_STRBUF struct strbuf routes = STRBUF_EMPTY;
+    git_routes_for_people(sources->context, &routes);
+    if (routes.length > 0 && !sources->routes_said)
+        output_say(sources->context->output, TONE_WARNING, "git follows variables of the job: %s",
+                   strbuf_text(&routes));
+    sources->routes_said = true;
+}
+
 /* The project folder begins anew for clone, where a former try failed half way, and where it belongs to somebody else.
  */
 static void step_clear(struct sources *sources)
@@ -233,6 +247,8 @@ static void step_clear(struct sources *sources)
     if (is_foreign)
         output_say(sources->context->output, TONE_NOTICE,
                    "The repository that is there belongs to another user: it is fetched anew.");
+    if (is_git(plan))
+        routes_say(sources);
     if (is_git(plan) && plan->depth > 0)
         output_say(sources->context->output, TONE_NOTICE, "Fetching changes with git depth set to %lld...",
                    (long long)plan->depth);
@@ -306,12 +322,29 @@ static void step_init(struct sources *sources)
     words_clear(&words);
 }
 
+/* The job is told which of its flags git does not get, and which it may have. */
+static void refused_say(struct sources *sources, const char *variable, bool is_fetch, struct words *refused)
+{
+    OWNED_STRBUF struct strbuf shown = STRBUF_EMPTY;
+    OWNED_TEXT char *allowed = git_flags_for_people(is_fetch);
+    for (size_t i = 0; i < refused->count; i++) {
+        strbuf_add_text(&shown, i ? ", " : "");
+        quote_for_people(refused->items[i], FLAG_MOST, &shown);
+    }
+    if (refused->count > 0)
+        output_say(sources->context->output, TONE_WARNING,
+                   "%s: not passed to git %s: %.1000s. The flags that may be given are: %s", variable,
+                   is_fetch ? "fetch" : "clean", strbuf_text(&shown), allowed);
+    words_clear(refused);
+}
+
 static void step_fetch(struct sources *sources)
 {
     const struct plan *plan = sources->context->plan;
     OWNED_TEXT char *shallow = mem_format("%s/.git/shallow", plan->project_dir);
-    struct words words = { 0 };
-    git_fetch_words(plan, file_exists(shallow), &words);
+    struct words words = { 0 }, refused = { 0 };
+    git_fetch_words(plan, file_exists(shallow), &words, &refused);
+    refused_say(sources, "GIT_FETCH_EXTRA_FLAGS", true, &refused);
     git_run(sources, &words);
     words_clear(&words);
 }
@@ -340,15 +373,13 @@ static void step_checkout(struct sources *sources)
 static void step_clean(struct sources *sources)
 {
     const struct plan *plan = sources->context->plan;
-    struct words words = { 0 };
+    struct words words = { 0 }, refused = { 0 };
     if (!sources->kept || plan->clean_flag_count == 0) {
         sources_next(sources);
         return;
     }
-    words_add(&words, "git");
-    words_add(&words, "clean");
-    for (size_t i = 0; i < plan->clean_flag_count; i++)
-        words_add(&words, plan->clean_flags[i]);
+    git_clean_words(plan, &words, &refused);
+    refused_say(sources, "GIT_CLEAN_FLAGS", false, &refused);
     git_run(sources, &words);
     words_clear(&words);
 }

@@ -50,6 +50,45 @@ EVIL = ("printf '#!/bin/sh\\ncd /builds/acme/warehouse; (id; env; cat /.dataops-
 
 GIT_KEYS = {"core.fsmonitor": "/builds/evil", "core.hooksPath": "/builds", "core.sshCommand": "/builds/evil",
             "credential.helper": "/builds/evil", "core.pager": "/builds/evil"}
+# A hook leaves a repository below the project that names the program, and a server that asks for a login (in the pod, where
+# courier reaches it too). SETTING: how the program is named.
+NESTED = r'''set -e
+printf '#!/bin/sh\n(id; env; cat /.dataops-plan/plan) > /builds/ran 2>&1\nexit 1\n' > /builds/evil; chmod 777 /builds/evil
+mkdir -p "$CI_PROJECT_DIR"; cd "$CI_PROJECT_DIR"; git init -q .; git init -q sub
+git -C sub -c user.name=a -c user.email=a@b commit -q --allow-empty -m x
+python3 - > /dev/null 2>&1 <<'END' &
+import http.server
+class Asks(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(401); self.send_header("WWW-Authenticate", 'Basic realm="x"'); self.end_headers()
+    do_POST = do_GET
+server = http.server.HTTPServer(("127.0.0.1", 0), Asks)
+open("/builds/port", "w").write(str(server.server_address[1]))
+server.serve_forever()
+END
+for i in 1 2 3 4 5 6 7 8 9 10; do test -s /builds/port && break; sleep 0.2; done
+if [ SETTING = core.askPass ]; then
+  git -C sub remote add origin "http://127.0.0.1:$(cat /builds/port)/sub.git"
+else
+  git -C sub remote add origin "${CI_REPOSITORY_URL%%://*}://${CI_REPOSITORY_URL##*@}"
+  git init -q --bare /builds/bare; echo /builds/bare/objects > sub/.git/objects/info/alternates
+fi
+git -C sub config SETTING /builds/evil
+printf '[submodule "sub"]\n\tpath = sub\n\turl = ./sub\n' > .gitmodules
+git update-index --add --cacheinfo 160000,$(git -C sub rev-parse HEAD),sub'''
+
+RECURSION = {"plain": "--recurse-submodules", "value": "--prune --recurse-submodules=yes", "short": "--recurse-sub=on-demand --jobs=2"}
+
+
+def nested(**more):
+    """One job for each way of naming the program and of asking git to enter the nested repository."""
+    return {f"{setting.split('.')[1]}-{spelling}": dict(
+        script=["cat README.md; ls -la /builds; test ! -e /builds/ran"],
+        hooks=[{"name": "pre_get_sources_script", "script": [NESTED.replace("SETTING", setting)]}],
+        variables={"GIT_STRATEGY": "fetch", "GIT_FETCH_EXTRA_FLAGS": flags}, **more)
+        for setting in ("core.askPass", "core.alternateRefsCommand") for spelling, flags in RECURSION.items()}
+
+
 PLAN_FILES = ["/.dataops-plan", "/.dataops-order", "/.dataops-mask"]
 
 
@@ -101,6 +140,22 @@ class TestAttacks:
         job = jobs[key].succeeds()
         assert job.files() == {"new.txt": b"x\n"}
         keeps_quiet(job, job.artifact())
+
+    @pytest.mark.parametrize("uid", list(AS))
+    @pytest.mark.parametrize("form", list(nested()))
+    @runs(**{f"{form}-{uid}": job for uid, image in AS.items() for form, job in nested(image=image).items()})
+    def test_a_nested_repository_makes_git_run_nothing(self, jobs, form, uid):
+        job = jobs[f"{form}-{uid}"].succeeds()
+        assert "not passed to git fetch" in job.section("get_sources")
+        assert "# Warehouse" in job.script_output()
+        keeps_quiet(job)
+
+    def test_a_nested_repository_makes_git_run_nothing_in_the_restricted_shape(self, make_site):
+        site = make_site(kubernetes={"pod_security": "restricted", "run_as_user": 1000, "run_as_group": 1000})
+        for job in [site.job(**job) for job in nested().values()]:
+            job.succeeds()
+            assert "not passed to git fetch" in job.section("get_sources")
+            keeps_quiet(job)
 
     @runs(script=["rm -rf out; ln -s /.dataops-plan out; ln -s /.dataops-plan/plan direct; mkdir deep; ln -s / deep/root"],
           artifacts={"paths": ["out/", "out/plan", "direct", "deep/", "deep/root/.dataops-plan/plan", "**/plan"]})

@@ -160,6 +160,17 @@ static void the_words_of_git_are_explained(void **state)
     assert_false(git_is_object_name(NULL));
 }
 
+/* Compares the words with one text, and clears them. */
+static void words_are(struct words *words, const char *wanted)
+{
+    struct strbuf text = STRBUF_EMPTY;
+    for (size_t i = 0; i < words->count; i++)
+        strbuf_format(&text, "%s%s", i ? " " : "", words->items[i]);
+    assert_string_equal(strbuf_text(&text), wanted);
+    strbuf_clear(&text);
+    words_clear(words);
+}
+
 static void a_fetch_names_the_plans_refspecs_behind_all_options(void **state)
 {
     char refspec[] = "--upload-pack=evil", flag[] = "--prune", program[] = "--upload-pack=evil";
@@ -167,15 +178,86 @@ static void a_fetch_names_the_plans_refspecs_behind_all_options(void **state)
     const struct plan plan = {
         .depth = 20, .refspecs = refspecs, .refspec_count = 1, .fetch_flags = flags, .fetch_flag_count = 2
     };
-    static const char *const wanted[] = { "git", "fetch",  "--no-recurse-submodules", "--depth=20", "--prune",
-                                          "--",  "origin", "--upload-pack=evil" };
-    struct words words = { 0 };
+    struct words words = { 0 }, refused = { 0 };
     (void)state;
-    git_fetch_words(&plan, false, &words);
-    assert_int_equal(words.count, COUNT_OF(wanted));
-    for (size_t i = 0; i < words.count; i++)
-        assert_string_equal(words.items[i], wanted[i]);
-    words_clear(&words);
+    git_fetch_words(&plan, false, &words, &refused);
+    words_are(&words, "git fetch --prune --depth=20 --no-recurse-submodules --no-auto-maintenance "
+                      "--no-write-commit-graph -- origin --upload-pack=evil");
+    words_are(&refused, "--upload-pack=evil");
+}
+
+static char *flags_split(const char *text, char **flags, size_t *count)
+{
+    char *copy = mem_text(text), *rest = copy;
+    for (*count = 0; *count < 16 && (flags[*count] = strsep(&rest, " ")); ++*count)
+        continue;
+    return copy;
+}
+
+static void only_flags_of_a_list_reach_a_fetch(void **state)
+{
+    static const struct {
+        const char *given, *passed, *refused;
+    } cases[] = {
+        { "--prune --quiet", "--prune --quiet", "" },
+        { "-p -t -n -q -v -f -j 4 -j8", "-p -t -n -q -v -f --jobs=4 --jobs=8", "" },
+        { "-pfj 4 -ftq", "-pf --jobs=4 -ftq", "" },
+        { "--filter=blob:none --depth 5", "--filter=blob:none --depth=5", "" },
+        { "--filter blob:limit=1m --shallow-since=2020-01-01", "--filter=blob:limit=1m --shallow-since=2020-01-01",
+          "" },
+        { "--no-recurse-submodules --prune-tags", "--no-recurse-submodules --prune-tags", "" },
+        { "--recurse-submodules --recurse-submodules=yes --recurse --rec=on-demand", "",
+          "--recurse-submodules --recurse-submodules=yes --recurse --rec=on-demand" },
+        { "--upload-pack=x --upload-pack x --upl=x --up x", "", "--upload-pack=x --upload-pack x --upl=x --up x" },
+        { "--submodule-prefix=x --recurse-submodules-default=yes --multiple --all --stdin", "",
+          "--submodule-prefix=x --recurse-submodules-default=yes --multiple --all --stdin" },
+        { "--filter --upload-pack=x", "", "--filter --upload-pack=x" },
+        { "--jobs=x --depth=-1 --jobs", "", "--jobs=x --depth=-1 --jobs" },
+        { "-o x -pz -u --prune=x --pru", "", "-o x -pz -u --prune=x --pru" },
+        { "-- ext::x other -", "", "-- ext::x other -" },
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char *flags[16];
+        struct plan plan = { .fetch_flags = flags };
+        char *copy = flags_split(cases[i].given, flags, &plan.fetch_flag_count);
+        struct words words = { 0 }, refused = { 0 };
+        char *wanted =
+            mem_format("git fetch %s%s--no-recurse-submodules --no-auto-maintenance --no-write-commit-graph -- origin",
+                       cases[i].passed, *cases[i].passed ? " " : "");
+        git_fetch_words(&plan, false, &words, &refused);
+        words_are(&words, wanted);
+        words_are(&refused, cases[i].refused);
+        mem_free(wanted);
+        mem_free(copy);
+    }
+}
+
+static void only_flags_of_a_list_reach_a_clean(void **state)
+{
+    static const struct {
+        const char *given, *passed, *refused;
+    } cases[] = {
+        { "-ffdx", "-ffdx --", "" },
+        { "-f -d -x -X -q --force --quiet", "-f -d -x -X -q --force --quiet --", "" },
+        { "-ffdx -e cache/ --exclude=*.o --exclude -x", "-ffdx --exclude=cache/ --exclude=*.o --exclude=-x --", "" },
+        { "-ffdxe keep -ekeep", "-ffdx --exclude=keep --exclude=keep --", "" },
+        { "-i --interactive -fi -e", "--", "-i --interactive -fi -e" },
+        { "--pathspec-from-file=x /builds", "--", "--pathspec-from-file=x /builds" },
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        char *flags[16];
+        struct plan plan = { .clean_flags = flags };
+        char *copy = flags_split(cases[i].given, flags, &plan.clean_flag_count);
+        struct words words = { 0 }, refused = { 0 };
+        char *wanted = mem_format("git clean %s", cases[i].passed);
+        git_clean_words(&plan, &words, &refused);
+        words_are(&words, wanted);
+        words_are(&refused, cases[i].refused);
+        mem_free(wanted);
+        mem_free(copy);
+    }
 }
 
 static void an_order_block_is_sealed_and_holds_what_changed(void **state)
@@ -247,6 +329,8 @@ int main(void)
         cmocka_unit_test(orders_are_read_from_the_annotation),
         cmocka_unit_test(tries_depend_on_the_answer),
         cmocka_unit_test(the_words_of_git_are_explained),
+        cmocka_unit_test(only_flags_of_a_list_reach_a_fetch),
+        cmocka_unit_test(only_flags_of_a_list_reach_a_clean),
         cmocka_unit_test(a_fetch_names_the_plans_refspecs_behind_all_options),
         cmocka_unit_test(an_order_block_is_sealed_and_holds_what_changed),
         cmocka_unit_test(a_script_that_does_not_fit_is_refused),
