@@ -42,6 +42,11 @@ typedef int http_sink(void *owner, const char *bytes, size_t length);
 /* Fills up to size bytes; 0 at the end, -1 on failure. */
 typedef long http_source(void *owner, char *bytes, size_t size);
 
+/* A redirect is about to be followed: the request goes to url next. is_elsewhere: another origin than before, so the
+ * caller's headers and the client certificate stay behind (http_request.follow_redirects). A source is asked for its
+ * body from the start again. -1: do not follow it, the redirect is the answer. Must not cancel the call. */
+typedef int http_moved(void *owner, const char *url, bool is_elsewhere);
+
 struct http_request {
     const char *method; /* "GET"... */
     const char *url;
@@ -57,10 +62,15 @@ struct http_request {
     const char *upload_name;
     http_source *source;
     int64_t source_size;
-    bool source_is_body;   /* with source: plain body instead of multipart */
-    bool follow_redirects; /* GET and HEAD: at most 5, https or same scheme only; on another host (or port) the caller's
-                              headers and the client certificate are left behind, but for Accept, Range and the If-
-                              family */
+    bool source_is_body; /* with source: plain body instead of multipart */
+    /* One rule for every request that is repeated on a URL that a server named. At most 5 times; from https to https
+     * only. On another origin (scheme, host or port) nothing of the caller travels but Accept, Range, the If- family
+     * and X-Request-Id: no other header line, no client certificate and key, no server_name. GET and HEAD follow every
+     * kind of redirect. Other methods follow 307 and 308, and only with a source and with moved, because a body in
+     * memory may hold a token and is never repeated. A Location that names no more than a host, or our path without a
+     * query, gets our path and query (runner-api: section 7.1). */
+    bool follow_redirects;
+    http_moved *moved; /* told before each step; NULL: nobody wants to know */
     const char *user_agent;
 };
 

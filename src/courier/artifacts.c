@@ -18,8 +18,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define REDIRECTS_MOST 3
-
 struct artifacts {
     struct context *context;
     bool success;
@@ -30,7 +28,7 @@ struct artifacts {
     int fd;      /* the archive, or -1 */
     int64_t size, sent;
     char *url, *file_name, *token;
-    unsigned tries, redirects;
+    unsigned tries;
     struct http_call *call;
     struct timer *next;
     stage_done *done;
@@ -99,26 +97,21 @@ static long archive_source(void *owner, char *bytes, size_t size)
     return got;
 }
 
-/* The same upload once more, on the scheme and host that a 307 names. */
-static bool upload_redirected(struct artifacts *artifacts, const struct http_reply *reply)
+/* The upload goes on where a 307 or 308 says. The rule of io/http keeps the job's token and the client certificate here
+ * when that is another origin, and the trace names the host. */
+static int upload_moved(void *owner, const char *url, bool is_elsewhere)
 {
-    char location[2048];
-    struct url there = URL_EMPTY, here = URL_EMPTY;
+    struct artifacts *artifacts = owner;
+    struct url there = URL_EMPTY;
     struct error ignored = ERROR_NONE;
-    if (reply->status != 307 || artifacts->redirects++ >= REDIRECTS_MOST ||
-        !http_reply_header(reply, "Location", location, sizeof location) || url_parse(location, &there, &ignored) < 0)
-        return false;
-    const bool parsed = url_parse(artifacts->url, &here, &ignored) == 0 &&
-                        (strcmp(here.scheme, "https") != 0 || strcmp(there.scheme, "https") == 0);
-    if (parsed) {
-        OWNED_TEXT char *origin = url_origin(&there);
-        char *moved = mem_format("%s%s?%s", origin, here.path, here.query ? here.query : "");
-        mem_free(artifacts->url);
-        artifacts->url = moved;
-    }
+    if (url_parse(url, &there, &ignored) < 0)
+        return -1;
+    OWNED_TEXT char *origin = url_origin(&there);
     url_clear(&there);
-    url_clear(&here);
-    return parsed;
+    output_say(artifacts->context->output, TONE_PLAIN, "Uploading artifacts as \"%s\" goes on at %s%s",
+               type_of(artifact_now(artifacts)), origin, is_elsewhere ? ", without the job's token" : "");
+    artifacts->sent = 0;
+    return 0;
 }
 
 static void upload_done(void *owner, const struct http_reply *reply, const struct error *error)
@@ -136,10 +129,6 @@ static void upload_done(void *owner, const struct http_reply *reply, const struc
                    "Uploading artifacts as \"%s\" to coordinator... %s  id=%llu responseStatus=%s", type,
                    strbuf_text(&status), (unsigned long long)context->plan->job_id, strbuf_text(&status));
         artifact_over(artifacts, true);
-        return;
-    }
-    if (upload_redirected(artifacts, reply)) {
-        upload_begin(artifacts);
         return;
     }
     if (code)
@@ -175,7 +164,9 @@ static void upload_begin(void *owner)
                                           .tls = &tls,
                                           .upload_name = artifacts->file_name,
                                           .source = archive_source,
-                                          .source_size = artifacts->size };
+                                          .source_size = artifacts->size,
+                                          .follow_redirects = true,
+                                          .moved = upload_moved };
     artifacts->call = http_start(context->http, &request, upload_done, artifacts);
 }
 
@@ -195,7 +186,6 @@ static void upload_prepare(struct artifacts *artifacts)
     if (!artifacts->token)
         artifacts->token = mem_format("Job-Token: %s", plan->job_token ? plan->job_token : "");
     artifacts->tries = 0;
-    artifacts->redirects = 0;
     upload_begin(artifacts);
 }
 

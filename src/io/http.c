@@ -148,6 +148,7 @@ struct http_call *http_start(struct http *http, const struct http_request *reque
     call->sink = request->sink;
     call->source = request->source;
     call->source_size = request->source_size;
+    call->moved = request->moved;
     call->source_is_body = request->source_is_body;
     call->body = request->body;
     call->body_length = request->body_length;
@@ -172,8 +173,8 @@ static void call_finished(struct http_call *call, CURLcode result)
     double seconds = 0;
     curl_easy_getinfo(call->easy, CURLINFO_TOTAL_TIME, &seconds);
     call->reply.seconds += seconds;
-    /* a server that refuses early stops reading, which may look like a broken connection */
-    bool refused_early = (result == CURLE_SEND_ERROR || result == CURLE_RECV_ERROR) && call->reply.status >= 400;
+    /* a server that refuses or redirects early stops reading, which may look like a broken connection */
+    bool refused_early = (result == CURLE_SEND_ERROR || result == CURLE_RECV_ERROR) && call->reply.status >= 300;
     if (result == CURLE_OK || (refused_early && call->error.blame == BLAME_NONE)) {
         easy_clear(call);
         call->state = CALL_WAITING;

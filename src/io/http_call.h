@@ -50,6 +50,7 @@ struct http_call {
     struct http_tls tls; /* texts are copies */
     http_sink *sink;
     http_source *source;
+    http_moved *moved;
     int64_t source_size;
     const char *body;
     size_t body_length, body_sent;

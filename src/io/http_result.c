@@ -41,49 +41,89 @@ static void leave_secrets_behind(struct http_call *call)
     call->tls.cert_pem = call->tls.key_pem = call->tls.server_name = NULL;
 }
 
-/* Goes on at location; -1 with call->error set when that is not allowed. */
+/* The target of an upload's redirect may be a host alone, and the rest is ours. */
+static void keep_own_path(CURLU *new, CURLU *old)
+{
+    char *path = NULL, *own_path = NULL, *query = NULL, *own_query = NULL;
+    curl_url_get(new, CURLUPART_QUERY, &query, 0);
+    if (!query && curl_url_get(new, CURLUPART_PATH, &path, 0) == CURLUE_OK &&
+        curl_url_get(old, CURLUPART_PATH, &own_path, 0) == CURLUE_OK &&
+        (strcmp(path, "/") == 0 || strcmp(path, own_path) == 0)) {
+        curl_url_get(old, CURLUPART_QUERY, &own_query, 0);
+        curl_url_set(new, CURLUPART_PATH, own_path, 0);
+        curl_url_set(new, CURLUPART_QUERY, own_query, 0);
+    }
+    curl_free(path);
+    curl_free(own_path);
+    curl_free(query);
+    curl_free(own_query);
+}
+
+/* Whether the call may go on at the target: 1 yes, 0 the owner does not want it, -1 refused with call->error set. */
+static int target_check(struct http_call *call, const struct place *old, const struct place *new, const char *url)
+{
+    if (strcmp(new->scheme, "https") != 0 && strcmp(new->scheme, old->scheme) != 0)
+        return error_set(&call->error, BLAME_REMOTE, 0, "redirect from %s to %s refused", old->scheme, new->scheme);
+    const bool elsewhere = strcmp(new->scheme, old->scheme) != 0 || strcasecmp(new->host, old->host) != 0 ||
+                           strcmp(new->port, old->port) != 0;
+    if (call->moved && call->moved(call->owner, url, elsewhere) < 0)
+        return 0;
+    if (elsewhere)
+        leave_secrets_behind(call);
+    return 1;
+}
+
+/* Makes location the call's URL: 1; 0 when its owner does not want that, -1 with call->error set when it is refused. */
 static int redirect(struct http_call *call, const char *location)
 {
     struct place old = { 0 }, new = { 0 };
     char *url = NULL;
     int result = -1;
-    CURLU *parts = curl_url();
-    if (!parts || curl_url_set(parts, CURLUPART_URL, call->url, 0) != CURLUE_OK || !place_read(parts, &old) ||
-        curl_url_set(parts, CURLUPART_URL, location, 0) != CURLUE_OK || !place_read(parts, &new) ||
-        curl_url_get(parts, CURLUPART_URL, &url, 0) != CURLUE_OK) {
+    CURLU *before = curl_url(), *parts = NULL;
+    if (before && curl_url_set(before, CURLUPART_URL, call->url, 0) == CURLUE_OK && place_read(before, &old))
+        parts = curl_url_dup(before);
+    if (!parts || curl_url_set(parts, CURLUPART_URL, location, 0) != CURLUE_OK || !place_read(parts, &new)) {
         error_set(&call->error, BLAME_REMOTE, 0, "redirect refused: its target is no URL");
-    } else if (strcmp(new.scheme, old.scheme) != 0 && strcmp(new.scheme, "https") != 0) {
-        error_set(&call->error, BLAME_REMOTE, 0, "redirect from https to %s refused", new.scheme);
     } else {
-        if (strcmp(new.scheme, old.scheme) != 0 || strcasecmp(new.host, old.host) != 0 ||
-            strcmp(new.port, old.port) != 0)
-            leave_secrets_behind(call);
+        if (call->source)
+            keep_own_path(parts, before);
+        if (curl_url_get(parts, CURLUPART_URL, &url, 0) == CURLUE_OK)
+            result = target_check(call, &old, &new, url);
+    }
+    if (result == 1) {
         mem_free(call->url);
         call->url = mem_text(url);
-        result = 0;
     }
     curl_free(url);
     place_clear(&old);
     place_clear(&new);
+    curl_url_cleanup(before);
     curl_url_cleanup(parts);
     return result;
 }
 
+static bool may_follow(const struct http_call *call)
+{
+    const int status = call->reply.status;
+    if (!call->follow_redirects)
+        return false;
+    if (strcmp(call->method, "GET") == 0 || strcmp(call->method, "HEAD") == 0)
+        return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+    return (status == 307 || status == 308) && call->source && call->moved;
+}
+
 bool http_redirected(struct http_call *call)
 {
-    int status = call->reply.status;
-    bool asks = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-    bool may = strcmp(call->method, "GET") == 0 || strcmp(call->method, "HEAD") == 0;
     char location[8192];
-    if (!asks || !may || !call->follow_redirects ||
-        !http_reply_header(&call->reply, "Location", location, sizeof location))
+    if (!may_follow(call) || !http_reply_header(&call->reply, "Location", location, sizeof location))
         return false;
     if (++call->redirects > REDIRECTS_MOST) {
         error_set(&call->error, BLAME_REMOTE, 0, "more than %d redirects", REDIRECTS_MOST);
         return true;
     }
-    if (redirect(call, location) < 0)
-        return true;
+    const int went = redirect(call, location);
+    if (went <= 0)
+        return went < 0;
     strbuf_cut(&call->reply.body, 0);
     strbuf_cut(&call->reply.headers, 0);
     call->reply.status = 0;

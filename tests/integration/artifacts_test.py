@@ -106,6 +106,42 @@ class TestUpload:
         assert hashlib.sha256(job.files()["r"]).hexdigest() in job.script_output()
 
 
+class TestRedirectedUpload:
+    """A server may send an upload on. What it is told about the job stays where the job's token belongs."""
+
+    @pytest.mark.parametrize("status", [307, 308])
+    def test_nothing_secret_follows_to_another_origin(self, site, dataops, status):
+        elsewhere = dataops.call("POST", "listeners", {"kind": "tls"})["url"]
+        job = site.job(["echo hi > out"], artifacts=[{"name": "a", "paths": ["out"], "when": "always"}],
+                       faults=[dict(path="/jobs/@ID@/artifacts", method="POST", status=status,
+                                    headers={"Location": f"{elsewhere}/objects/sent-on-{status}?signature=s1"})]).succeeds()
+        there = [r for r in dataops.requests("POST") if r["listener"] == "tls"]
+        assert not [r["path"] for r in there if job.token in str(r["headers"])]
+        sent = [r for r in there if f"/objects/sent-on-{status}" in r["path"]]
+        assert [r["path"] for r in sent] == [f"/objects/sent-on-{status}?signature=s1"]
+        for request in sent:
+            assert job.token not in str(request["headers"])
+            assert not {"job-token", "private-token", "authorization", "runner-token"} & {h.lower() for h in request["headers"]}
+            assert request["headers"]["Content-Type"].startswith("multipart/form-data")
+        assert f"goes on at {elsewhere}, without the job's token" in job.text
+
+    def test_the_same_origin_gets_the_token_again(self, site, dataops):
+        job = site.job(["echo hi > out"], artifacts=[{"name": "a", "paths": ["out"]}],
+                       faults=[dict(path="/jobs/@ID@/artifacts", method="POST", status=307,
+                                    headers={"Location": dataops.info["url"]})]).succeeds()
+        assert [dict(r["headers"]).get("Job-Token") for r in uploads(job)] == [job.token] * 2
+        assert job.files() == {"out": b"hi\n"}
+
+    def test_https_never_becomes_http(self, site, dataops):
+        plain = dataops.call("POST", "listeners", {"kind": "plain"})["url"]
+        job = site.job(["echo hi > out"], artifacts=[{"name": "a", "paths": ["out"]}],
+                       faults=[dict(path="/jobs/@ID@/artifacts", method="POST", status=307, count=0,
+                                    headers={"Location": plain + "/objects/anything"})])
+        job.fails(None)
+        assert [r for r in dataops.requests("POST", "/objects/anything") if r["listener"] == "plain"] == []
+        assert "redirect from https to http refused" in job.text
+
+
 class TestUnfriendlyFiles:
     @runs(script=["echo x > ok.txt"], artifacts={"paths": ["../../../etc/passwd", "/etc/hostname", "ok.txt"]})
     def test_paths_outside_the_project_are_refused(self, job):

@@ -32,7 +32,8 @@ class ArtifactApi:
 
     def routes(self) -> list[web.RouteDef]:
         path = "/api/v4/jobs/{id:\\d+}/artifacts"
-        return [web.post(path, self.upload), web.get(path, self.download), web.get("/objects/{name}", self.fetch)]
+        return [web.post(path, self.upload), web.get(path, self.download), web.get("/objects/{name}", self.fetch),
+                web.post("/objects/{name}", self.store)]
 
     def _job(self, request: web.Request) -> Job | None:
         return self.platform.jobs.get(int(request.match_info["id"]))
@@ -117,6 +118,13 @@ class ArtifactApi:
         return web.FileResponse(archive.path, headers={
             "Content-Type": "application/octet-stream",
             "Content-Disposition": f'attachment; filename="{archive.filename}"'})
+
+    async def store(self, request: web.Request) -> web.StreamResponse:
+        """An upload that was sent on to the object storage: taken as a whole, counted, and kept nowhere."""
+        size = 0
+        async for piece in request.content.iter_any():
+            size += len(piece)
+        return web.json_response({"size": size}, status=201)
 
     async def fetch(self, request: web.Request) -> web.StreamResponse:
         """The object storage: the signature is all it asks for, and a job token has no business here."""
