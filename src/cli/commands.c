@@ -61,7 +61,7 @@ int command_unknown(const char *name)
 static void setup_log(const struct options *options)
 {
     enum log_level level = options_switch(options, "debug") ? LOG_DEBUG : LOG_ERROR;
-    enum log_format format = LOG_TEXT;
+    enum log_format format = LOG_AS_TEXT;
     const char *wish = options_text(options, "log-level"), *form = options_text(options, "log-format");
 
     if (wish != NULL)

@@ -64,13 +64,13 @@ static void harden(void)
     const struct rlimit none = { 0, 0 };
 
     if (prctl(PR_SET_DUMPABLE, 0) < 0 || setrlimit(RLIMIT_CORE, &none) < 0)
-        log_event(LOG_WARN, "not_hardened", "why=\"this process may be dumped\"");
+        log_event(LOG_WARN, "not_hardened", LOG_TEXT("why", "this process may be dumped"));
 }
 
 static void setup_log(const struct options *options, const struct config *config)
 {
     enum log_level level = LOG_INFO;
-    enum log_format format = LOG_RUNNER;
+    enum log_format format = LOG_AS_RUNNER;
     const char *wish = options_text(options, "log-level"), *form = options_text(options, "log-format");
 
     if (wish == NULL)
@@ -86,7 +86,7 @@ static void setup_log(const struct options *options, const struct config *config
 
 static void warn_config(const char *line)
 {
-    log_event(LOG_WARN, "configuration", "warning=\"%s\"", line);
+    log_event(LOG_WARN, "configuration", LOG_TEXT("warning", line));
 }
 
 /* The namespace of this pod; NULL outside a cluster. Gives a text. */
@@ -110,7 +110,7 @@ static void find_system_id(const struct options *options, const char *config_pat
     if (release != NULL && ns != NULL)
         system_id_of_slot(ns, release, 0, place->id);
     else if (system_id_load(config_path, place->id, &error) < 0)
-        log_event(LOG_WARN, "system_id_not_kept", "system_id=%s error=\"%s\"", place->id, error.text);
+        log_event(LOG_WARN, "system_id_not_kept", LOG_TEXT("system_id", place->id), LOG_TEXT("error", error.text));
     place->release = release != NULL ? mem_text(release) : mem_format("runner-%s", place->id + 2);
 }
 
@@ -197,12 +197,12 @@ static int run_controller(const struct options *options, const struct config_fil
     given.release = place->release;
     given.system_id = place->id;
     if (find_registration(options, place, &given, &error) < 0) {
-        log_event(LOG_ERROR, "cannot_start", "error=\"%s\"", error.text);
+        log_event(LOG_ERROR, "cannot_start", LOG_TEXT("error", error.text));
         return END_CONFIG;
     }
     controller = controller_new(&given, &error);
     if (controller == NULL) {
-        log_event(LOG_ERROR, "cannot_start", "error=\"%s\"", error.text);
+        log_event(LOG_ERROR, "cannot_start", LOG_TEXT("error", error.text));
         return (int)end_of(&error);
     }
     end = (int)controller_run(controller); /* 0, 1, or 128 and the signal that forced it */
@@ -220,7 +220,7 @@ static int run_run(struct options *options)
     setup_log(options, NULL);
     harden();
     if (config_file_load(&file, options, NULL, &error) < 0) {
-        log_event(LOG_ERROR, "configuration_invalid", "error=\"%s\"", error.text);
+        log_event(LOG_ERROR, "configuration_invalid", LOG_TEXT("error", error.text));
     } else {
         setup_log(options, file.config);
         config_file_each_warning(&file.config->warnings, warn_config);

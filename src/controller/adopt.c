@@ -91,7 +91,7 @@ static void adopt_asked_plan(void *owner, const struct kube_answer *answer)
         return;
     }
     if (answer->kind != KUBE_EXISTS)
-        log_event(LOG_WARN, "plan_unknown", "job=%" PRIu64 " error=\"%s\"", run->job_id, answer->error.text);
+        log_event(LOG_WARN, "plan_unknown", LOG_NUMBER("job", run->job_id), LOG_TEXT("error", answer->error.text));
     run_plan_is_stored(run);
 }
 
@@ -111,7 +111,7 @@ static void adopt_ask_plan(struct run *run)
 /* An earlier attempt whose delete was on its way: only the pod is left to do. */
 static void adopt_leftover(struct run *run)
 {
-    log_event(LOG_INFO, "pod_left_over", "job=%" PRIu64 " pod=%s", run->job_id, run->pod);
+    log_event(LOG_INFO, "pod_left_over", LOG_NUMBER("job", run->job_id), LOG_TEXT("pod", run->pod));
     run->controller->jobs_received--;
     run->state = JOB_CLEANING;
     run_delete_pod(run);
@@ -126,7 +126,7 @@ static void adopt_job(struct run *run, const struct cJSON *pod, const struct cJS
     run->notes_safe = run->notes_sent = run->notes.length;
     run->adopted = true;
     run->state = JOB_STORING;
-    log_event(LOG_INFO, "job_adopted", "job=%" PRIu64 " pod=%s", run->job_id, run->pod);
+    log_event(LOG_INFO, "job_adopted", LOG_NUMBER("job", run->job_id), LOG_TEXT("pod", run->pod));
     run_open_trace(run, false);
     run_start_limit(run, json_int(json, "timeout_s", 3600), age_s > 0 ? age_s : 0);
     adopt_ask_plan(run);
@@ -143,10 +143,10 @@ static void adopt_pod(struct cluster *cluster, const struct cJSON *pod, bool is_
     struct run *run;
 
     if (intake == NULL) {
-        log_event(LOG_WARN, "pod_not_adopted", "pod=%s why=\"%s\"", name,
-                  sealed == NULL ? "it carries no sealed annotation"
-                  : json == NULL ? "its sealed annotation cannot be opened"
-                                 : "no runner entry fits");
+        log_event(LOG_WARN, "pod_not_adopted", LOG_TEXT("pod", name),
+                  LOG_TEXT("why", sealed == NULL ? "it carries no sealed annotation"
+                                  : json == NULL ? "its sealed annotation cannot be opened"
+                                                 : "no runner entry fits"));
         return;
     }
     run = run_begin(intake, (uint64_t)json_int(json, "job_id", 0), json_text(json, "token", ""));

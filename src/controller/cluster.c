@@ -59,7 +59,8 @@ static void cluster_listed(void *owner)
     struct cluster *cluster = owner;
 
     if (!cluster->listed)
-        log_event(LOG_INFO, "kubernetes_ready", "server=%s namespace=%s", kube_server(cluster->kube), cluster->ns);
+        log_event(LOG_INFO, "kubernetes_ready", LOG_TEXT("server", kube_server(cluster->kube)),
+                  LOG_TEXT("namespace", cluster->ns));
     if (cluster->listed)
         cluster_end_unseen(cluster);
     cluster->listed = true;
@@ -72,9 +73,9 @@ static void cluster_trouble(void *owner, const struct error *error)
 
     cluster->in_trouble = error->blame != BLAME_NONE;
     if (cluster->in_trouble)
-        log_event(LOG_ERROR, "kubernetes_trouble", "namespace=%s error=\"%s\"", cluster->ns, error->text);
+        log_event(LOG_ERROR, "kubernetes_trouble", LOG_TEXT("namespace", cluster->ns), LOG_TEXT("error", error->text));
     else
-        log_event(LOG_INFO, "kubernetes_well", "namespace=%s", cluster->ns);
+        log_event(LOG_INFO, "kubernetes_well", LOG_TEXT("namespace", cluster->ns));
 }
 
 static const struct kube_watch_events cluster_watch_events = {
@@ -147,7 +148,7 @@ static void grave_dug(void *owner, const struct kube_answer *answer)
         grave_free(grave);
         return;
     }
-    log_event(LOG_WARN, "pod_delete_failed", "pod=%s error=\"%s\"", grave->pod, answer->error.text);
+    log_event(LOG_WARN, "pod_delete_failed", LOG_TEXT("pod", grave->pod), LOG_TEXT("error", answer->error.text));
     if (answer->kind == KUBE_FORBIDDEN || (answer->kind == KUBE_REFUSED && answer->status < 500))
         grave_free(grave);
     else

@@ -54,7 +54,7 @@ static void controller_check_end(void *owner)
     bool late = controller->stopping && loop_now_ms(controller->loop) - controller->stopping_since_ms > STOP_WAIT_MS;
 
     if (late && (left > 0 || asked > 0))
-        log_event(LOG_ERROR, "stopped_too_early", "open_requests=%u jobs_at_risk=%u", asked, left);
+        log_event(LOG_ERROR, "stopped_too_early", LOG_NUMBER("open_requests", asked), LOG_NUMBER("jobs_at_risk", left));
     if (late || (left == 0 && asked == 0))
         controller_end_due(controller);
     else
@@ -64,8 +64,8 @@ static void controller_check_end(void *owner)
 static void controller_signalled(void *owner, int number)
 {
     struct controller *controller = owner;
-    log_event(LOG_INFO, "signal", "number=%d jobs=%u open_requests=%u", number, controller->run_count,
-              controller->open_requests);
+    log_event(LOG_INFO, "signal", LOG_NUMBER("number", number), LOG_NUMBER("jobs", controller->run_count),
+              LOG_NUMBER("open_requests", controller->open_requests));
     timer_stop(&controller->poll_timer);
     if (controller->stopping) {
         controller->end = number == SIGINT ? CONTROLLER_FORCED_INT : CONTROLLER_FORCED_TERM;
@@ -134,15 +134,15 @@ enum controller_end controller_run(struct controller *controller)
 
     for (size_t i = 0; i < COUNT_OF(signals); i++)
         loop_on_signal(controller->loop, signals[i], controller_signalled, controller);
-    log_event(LOG_INFO, "controller_started",
-              "version=%s revision=%s release=%s system_id=%s runners=%zu concurrent=%" PRId64, DATAOPS_VERSION,
-              DATAOPS_REVISION, controller->options.release, controller->options.system_id, controller->intake_count,
-              controller->options.config->concurrent);
+    log_event(LOG_INFO, "controller_started", LOG_TEXT("version", DATAOPS_VERSION),
+              LOG_TEXT("revision", DATAOPS_REVISION), LOG_TEXT("release", controller->options.release),
+              LOG_TEXT("system_id", controller->options.system_id), LOG_NUMBER("runners", controller->intake_count),
+              LOG_NUMBER("concurrent", controller->options.config->concurrent));
     enroll_start(controller);
     loop_run(controller->loop);
-    log_event(LOG_INFO, "controller_stopped",
-              "jobs_handed_over=%u received=%" PRIu64 " succeeded=%" PRIu64 " failed=%" PRIu64, controller->run_count,
-              controller->jobs_received, controller->jobs_succeeded, controller->jobs_failed);
+    log_event(LOG_INFO, "controller_stopped", LOG_NUMBER("jobs_handed_over", controller->run_count),
+              LOG_NUMBER("received", controller->jobs_received), LOG_NUMBER("succeeded", controller->jobs_succeeded),
+              LOG_NUMBER("failed", controller->jobs_failed));
     return controller->end;
 }
 

@@ -31,7 +31,8 @@ static void enroll_unregistered(void *owner, const struct dataops_answer *answer
     const struct intake *intake = owner;
 
     if (answer->error.blame != BLAME_NONE)
-        log_event(LOG_WARN, "not_unregistered", "url=%s error=\"%s\"", intake->runner->url, answer->error.text);
+        log_event(LOG_WARN, "not_unregistered", LOG_TEXT("url", intake->runner->url),
+                  LOG_TEXT("error", answer->error.text));
 }
 
 static void enroll_store_again(void *owner)
@@ -49,14 +50,14 @@ static void enroll_stored(void *owner, const char *token, bool ours, const struc
 
     if (token == NULL) {
         /* The runner exists at DataOps: only the store is tried again, or every try would make another one. */
-        log_event(LOG_ERROR, "registration_not_stored", "error=\"%s\"", error->text);
+        log_event(LOG_ERROR, "registration_not_stored", LOG_TEXT("error", error->text));
         loop_after(controller->loop, &controller->enroll_timer, ENROLL_AGAIN_MS, enroll_store_again, intake);
         return;
     }
     if (!ours)
         dataops_unregister(intake->dataops, enroll_unregistered, intake);
     intake_set_token(intake, token);
-    log_event(LOG_INFO, "registered", "runner=%s ours=%s", intake->short_token, ours ? "true" : "false");
+    log_event(LOG_INFO, "registered", LOG_TEXT("runner", intake->short_token), LOG_TRUTH("ours", ours));
     enroll_next(controller);
 }
 
@@ -73,8 +74,8 @@ static void enroll_registered(void *owner, const struct dataops_answer *answer)
         reply = json_parse(answer->reply->body.bytes, answer->reply->body.length, &error);
     token = json_text(reply, "token", NULL);
     if (token == NULL) {
-        log_event(LOG_ERROR, "registration_failed", "status=%d error=\"%s\"", answer->status,
-                  answer->status == 201 ? error.text : answer->error.text);
+        log_event(LOG_ERROR, "registration_failed", LOG_NUMBER("status", answer->status),
+                  LOG_TEXT("error", answer->status == 201 ? error.text : answer->error.text));
         enroll_later(controller);
         return;
     }
@@ -144,8 +145,8 @@ static void enroll_state_ready(void *owner, const struct error *error)
         enroll_next(controller);
         return;
     }
-    log_event(LOG_WARN, "state_unreadable",
-              "why=\"%s\" effect=\"a restart of the controller cannot go on with running jobs\"", error->text);
+    log_event(LOG_WARN, "state_unreadable", LOG_TEXT("why", error->text),
+              LOG_TEXT("effect", "a restart of the controller cannot go on with running jobs"));
     /* Without a token nothing can begin; with one, jobs can run, only a restart will not find them again. */
     /* An API server that does not answer at all runs no jobs either: it is waited for. */
     controller->enroll_tries += error->code != 0;

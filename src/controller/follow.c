@@ -100,15 +100,15 @@ static void follow_tell_by_time(const struct follow *follow, enum kube_log_end e
     if (end == LOG_REFUSED || !kube_is_first(follow->kube, what))
         return;
     if (end == LOG_NOT_FOLLOWED)
-        log_event(LOG_WARN, "log_read_by_time",
-                  "node=\"%s\" pod=%s error=\"%s\" effect=\"logs of this node are read every few seconds, which costs "
-                  "more\" todo=\"raise fs.inotify.max_user_instances on the node, for example to 8192\"",
-                  node, follow->pod, error->text);
+        log_event(LOG_WARN, "log_read_by_time", LOG_TEXT("node", node), LOG_TEXT("pod", follow->pod),
+                  LOG_TEXT("error", error->text),
+                  LOG_TEXT("effect", "logs of this node are read every few seconds, which costs more"),
+                  LOG_TEXT("todo", "raise fs.inotify.max_user_instances on the node, for example to 8192"));
     else
-        log_event(LOG_WARN, "log_read_by_time",
-                  "node=\"%s\" pod=%s why=\"%u streams in a row ended within %d s: does a proxy on the way close "
-                  "them?\" effect=\"logs of this node are read every few seconds, which costs more\"",
-                  node, follow->pod, follow->early, FOLLOW_EARLY_MS / 1000);
+        log_event(LOG_WARN, "log_read_by_time", LOG_TEXT("node", node), LOG_TEXT("pod", follow->pod),
+                  LOG_NUMBER("streams_ended_early", follow->early),
+                  LOG_TEXT("why", "streams end early in a row: does a proxy on the way close them?"),
+                  LOG_TEXT("effect", "logs of this node are read every few seconds, which costs more"));
 }
 
 static void follow_probe_later(struct follow *follow)
@@ -150,7 +150,7 @@ static void follow_silence_due(void *owner)
 {
     struct follow *follow = owner;
 
-    log_event(LOG_DEBUG, "log_silent", "pod=%s", follow->pod);
+    log_event(LOG_DEBUG, "log_silent", LOG_TEXT("pod", follow->pod));
     follow_again(follow, &follow->ends);
 }
 
@@ -176,7 +176,7 @@ static void follow_broken(struct follow *follow)
 {
     follow->broken++;
     follow->repairs++;
-    log_event(LOG_DEBUG, "log_repair", "pod=%s try=%u", follow->pod, follow->broken);
+    log_event(LOG_DEBUG, "log_repair", LOG_TEXT("pod", follow->pod), LOG_NUMBER("try", follow->broken));
     /* without any progress the read began behind what is missing */
     if (follow->broken > REPAIRS_BEFORE_START || follow_position(follow) == follow->read_from)
         follow->from_start = true;
@@ -268,9 +268,9 @@ static void follow_deaf(struct follow *follow)
 static void follow_tell(struct follow *follow, enum kube_log_end end, const struct error *error)
 {
     if (end == LOG_REFUSED && !follow->told_refused)
-        log_event(LOG_WARN, "log_refused", "pod=%s error=\"%s\"", follow->pod, error->text);
+        log_event(LOG_WARN, "log_refused", LOG_TEXT("pod", follow->pod), LOG_TEXT("error", error->text));
     else if (end != LOG_CLOSED && end != LOG_NOT_FOLLOWED && error->blame != BLAME_NONE)
-        log_event(LOG_DEBUG, "log_closed", "pod=%s error=\"%s\"", follow->pod, error->text);
+        log_event(LOG_DEBUG, "log_closed", LOG_TEXT("pod", follow->pod), LOG_TEXT("error", error->text));
     follow->told_refused = follow->told_refused || end == LOG_REFUSED;
 }
 

@@ -93,6 +93,6 @@ int health_start(struct controller *controller, struct error *error)
     controller->listen = listen_start(controller->loop, address, health_answer, controller, error);
     if (controller->listen == NULL)
         return error_within(error, "listen_address %s", address);
-    log_event(LOG_INFO, "listening", "port=%u", listen_port(controller->listen));
+    log_event(LOG_INFO, "listening", LOG_NUMBER("port", listen_port(controller->listen)));
     return 0;
 }

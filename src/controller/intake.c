@@ -39,16 +39,17 @@ static void intake_refused(struct intake *intake, const struct error *error)
     const struct config_runner *runner = intake->runner;
 
     intake->failures++;
-    log_event(LOG_WARN, "poll_refused", "runner=%s failures=%u error=\"%s\"", intake->short_token, intake->failures,
-              error->text);
+    log_event(LOG_WARN, "poll_refused", LOG_TEXT("runner", intake->short_token),
+              LOG_NUMBER("failures", intake->failures), LOG_TEXT("error", error->text));
     if (intake->failures < (unsigned)runner->unhealthy_requests_limit)
         return;
     intake->failures = 0;
     intake->asleep_until_ms = loop_now_ms(intake->controller->loop) + runner->unhealthy_interval_ms;
-    log_event(LOG_ERROR, "runner_unhealthy",
-              "runner=%s for_s=%" PRIu64 " why=\"DataOps refused the token %" PRId64
-              " times: it may be removed or expired; run verify, or register again\"",
-              intake->short_token, runner->unhealthy_interval_ms / 1000, runner->unhealthy_requests_limit);
+    log_event(
+        LOG_ERROR, "runner_unhealthy", LOG_TEXT("runner", intake->short_token),
+        LOG_NUMBER("for_s", runner->unhealthy_interval_ms / 1000),
+        LOG_NUMBER("refusals", runner->unhealthy_requests_limit),
+        LOG_TEXT("why", "DataOps refuses the token: it was removed or has expired; run verify, or register again"));
 }
 
 static void intake_poll(struct intake *intake);
@@ -62,7 +63,8 @@ static void intake_broken_payload(struct intake *intake, const struct dataops_an
     if (answer->reply != NULL && job_peek(answer->reply->body.bytes, answer->reply->body.length, &id, &token))
         run_new_failed(intake, id, token, &answer->error);
     else
-        log_event(LOG_ERROR, "payload_unreadable", "runner=%s error=\"%s\"", intake->short_token, answer->error.text);
+        log_event(LOG_ERROR, "payload_unreadable", LOG_TEXT("runner", intake->short_token),
+                  LOG_TEXT("error", answer->error.text));
     mem_free(token);
 }
 
@@ -96,8 +98,8 @@ static void intake_answered(void *owner, const struct dataops_answer *answer)
         if (answer->status == 201)
             intake_got_job(intake, answer);
         else if (answer->status != 204)
-            log_event(LOG_WARN, "poll_failed", "runner=%s status=%d error=\"%s\"", intake->short_token, answer->status,
-                      answer->error.text);
+            log_event(LOG_WARN, "poll_failed", LOG_TEXT("runner", intake->short_token),
+                      LOG_NUMBER("status", answer->status), LOG_TEXT("error", answer->error.text));
     }
     intake_has_room(controller);
 }

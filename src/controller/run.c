@@ -49,13 +49,13 @@ void run_handle(struct run *run, enum job_event event)
     struct job_step_taken step = job_machine(run->state, event);
 
     if (!step.known) {
-        log_event(LOG_ERROR, "job_event_unexpected", "job=%" PRIu64 " state=%s event=%s", run->job_id,
-                  job_state_name(run->state), job_event_name(event));
+        log_event(LOG_ERROR, "job_event_unexpected", LOG_NUMBER("job", run->job_id),
+                  LOG_TEXT("state", job_state_name(run->state)), LOG_TEXT("on", job_event_name(event)));
         return;
     }
     if (run->state != step.next)
-        log_event(LOG_DEBUG, "job_state", "job=%" PRIu64 " from=%s event=%s to=%s", run->job_id,
-                  job_state_name(run->state), job_event_name(event), job_state_name(step.next));
+        log_event(LOG_DEBUG, "job_state", LOG_NUMBER("job", run->job_id), LOG_TEXT("from", job_state_name(run->state)),
+                  LOG_TEXT("on", job_event_name(event)), LOG_TEXT("to", job_state_name(step.next)));
     if (run->state == JOB_RETRYING && step.next != JOB_RETRYING)
         timer_stop(&run->retry_timer);
     if (step.next == JOB_ENDING || step.next == JOB_RETRYING)
@@ -92,8 +92,8 @@ static void run_cancel_wished(void *owner, bool gracefully)
 {
     struct run *run = owner;
 
-    log_event(LOG_INFO, "job_cancel", "job=%" PRIu64 " graceful=%s state=%s", run->job_id,
-              gracefully ? "true" : "false", job_state_name(run->state));
+    log_event(LOG_INFO, "job_cancel", LOG_NUMBER("job", run->job_id), LOG_TRUTH("graceful", gracefully),
+              LOG_TEXT("state", job_state_name(run->state)));
     run_handle(run, gracefully ? JOB_CANCEL : JOB_ABORT);
 }
 
@@ -150,14 +150,15 @@ static void run_reported(void *owner, const struct error *error)
 
     timer_stop(&run->limit_timer);
     if (error->blame != BLAME_NONE)
-        log_event(LOG_ERROR, "job_report_failed", "job=%" PRIu64 " error=\"%s\"", run->job_id, error->text);
+        log_event(LOG_ERROR, "job_report_failed", LOG_NUMBER("job", run->job_id), LOG_TEXT("error", error->text));
     controller->jobs_succeeded += good;
     controller->jobs_failed += !good;
-    log_event(good ? LOG_INFO : LOG_WARN, good ? "Job succeeded" : "Job failed",
-              "duration=%.3fs job=%" PRIu64 " result=%s reason=%s bytes=%" PRIu64 " repairs=%u", seconds, run->job_id,
-              run->has_result ? outcome_name(run->result.outcome) : "none",
-              reason_name(run->has_result ? run->result.reason : run->cause), trace_bytes(run->trace),
-              run->follow != NULL ? follow_repairs(run->follow) : 0);
+    log_event(good ? LOG_INFO : LOG_WARN, good ? "Job succeeded" : "Job failed", LOG_SECONDS("duration_s", seconds),
+              LOG_NUMBER("job", run->job_id),
+              LOG_TEXT("result", run->has_result ? outcome_name(run->result.outcome) : "none"),
+              LOG_TEXT("reason", reason_name(run->has_result ? run->result.reason : run->cause)),
+              LOG_NUMBER("bytes", trace_bytes(run->trace)),
+              LOG_NUMBER("repairs", run->follow != NULL ? follow_repairs(run->follow) : 0));
     run_handle(run, JOB_REPORTED);
 }
 
@@ -218,7 +219,7 @@ struct run *run_new_failed(struct intake *intake, uint64_t job_id, const char *j
 {
     struct run *run = run_begin(intake, job_id, job_token);
 
-    log_event(LOG_WARN, "job_refused", "job=%" PRIu64 " error=\"%s\"", job_id, error->text);
+    log_event(LOG_WARN, "job_refused", LOG_NUMBER("job", job_id), LOG_TEXT("error", error->text));
     run->cause_exit_code = 3;
     run_open_trace(run, false);
     run_fail(run, JOB_CANNOT_START, REASON_SYSTEM, error->text);
@@ -264,7 +265,8 @@ struct run *run_new(struct intake *intake, const char *payload, size_t length)
         if (id != 0 && token != NULL)
             run = run_new_failed(intake, id, token, &error);
         else
-            log_event(LOG_ERROR, "payload_unreadable", "runner=%s error=\"%s\"", intake->short_token, error.text);
+            log_event(LOG_ERROR, "payload_unreadable", LOG_TEXT("runner", intake->short_token),
+                      LOG_TEXT("error", error.text));
         mem_free(token);
         return run;
     }
@@ -277,8 +279,8 @@ struct run *run_new(struct intake *intake, const char *payload, size_t length)
     for (size_t i = 0; i < run->reason_count; i++)
         run->reasons[i] = mem_text(job->failure_reasons[i]);
     OWNED_TEXT char *repository = url_for_people(job->repo_url);
-    log_event(LOG_INFO, "Checking for jobs... received", "job=%" PRIu64 " repo_url=%s runner=%s", job->id, repository,
-              intake->short_token);
+    log_event(LOG_INFO, "Checking for jobs... received", LOG_NUMBER("job", job->id), LOG_TEXT("repo_url", repository),
+              LOG_TEXT("runner", intake->short_token));
     run_open_trace(run, debug_trace_wished(job));
     if (job->unsupported != NULL) {
         run->cause_exit_code = 3;
@@ -354,7 +356,7 @@ static void run_outside_due(void *owner)
 {
     struct run *run = owner;
 
-    log_event(LOG_WARN, "pod_does_not_end", "job=%" PRIu64 " pod=%s", run->job_id, run->pod);
+    log_event(LOG_WARN, "pod_does_not_end", LOG_NUMBER("job", run->job_id), LOG_TEXT("pod", run->pod));
     if (run->state == JOB_STARTING || run->state == JOB_RUNNING)
         run_pod_over(run);
 }
@@ -412,8 +414,8 @@ void run_pod_changed(struct run *run, const struct pod_status *status)
 
 void run_pod_gone(struct run *run)
 {
-    log_event(LOG_DEBUG, "pod_gone", "job=%" PRIu64 " pod=%s state=%s", run->job_id, run->pod,
-              job_state_name(run->state));
+    log_event(LOG_DEBUG, "pod_gone", LOG_NUMBER("job", run->job_id), LOG_TEXT("pod", run->pod),
+              LOG_TEXT("state", job_state_name(run->state)));
     run->pod_deleted = true;
     if (run->follow != NULL)
         follow_pod_gone(run->follow);

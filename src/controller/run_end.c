@@ -16,7 +16,7 @@ static void run_gone_due(void *owner)
 {
     struct run *run = owner;
 
-    log_event(LOG_WARN, "pod_will_not_go", "job=%" PRIu64 " pod=%s", run->job_id, run->pod);
+    log_event(LOG_WARN, "pod_will_not_go", LOG_NUMBER("job", run->job_id), LOG_TEXT("pod", run->pod));
     run_handle(run, JOB_POD_DELETED);
 }
 
@@ -46,8 +46,8 @@ static void run_deleted(void *owner, const struct kube_answer *answer)
 
     run->delete_call = NULL;
     if (answer->kind != KUBE_OK)
-        log_event(LOG_WARN, "pod_delete_failed", "job=%" PRIu64 " pod=%s error=\"%s\"", run->job_id, run->pod,
-                  answer->error.text);
+        log_event(LOG_WARN, "pod_delete_failed", LOG_NUMBER("job", run->job_id), LOG_TEXT("pod", run->pod),
+                  LOG_TEXT("error", answer->error.text));
     if (answer->kind != KUBE_OK && run_may_delete_later(answer)) {
         loop_after(run->controller->loop, &run->delete_timer, RUN_ASK_AGAIN_MS, run_delete_again, run);
         return;
@@ -124,7 +124,7 @@ static void run_ordered(void *owner, const struct kube_answer *answer)
     run->order_call = NULL;
     if (answer->kind == KUBE_OK || answer->kind == KUBE_MISSING || run->state != JOB_RUNNING)
         return;
-    log_event(LOG_WARN, "order_failed", "job=%" PRIu64 " error=\"%s\"", run->job_id, answer->error.text);
+    log_event(LOG_WARN, "order_failed", LOG_NUMBER("job", run->job_id), LOG_TEXT("error", answer->error.text));
     if (answer->kind == KUBE_FORBIDDEN || answer->kind == KUBE_REFUSED)
         run_delete_pod(run); /* courier takes the TERM of the deletion as the end of the script */
     else

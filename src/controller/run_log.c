@@ -84,7 +84,7 @@ static void run_log_over(void *owner)
     if (end != NULL && result_parse(end, length, &run->result, &error) == 0)
         run->has_result = true;
     else if (end != NULL)
-        log_event(LOG_ERROR, "end_record_unreadable", "job=%" PRIu64 " error=\"%s\"", run->job_id, error.text);
+        log_event(LOG_ERROR, "end_record_unreadable", LOG_NUMBER("job", run->job_id), LOG_TEXT("error", error.text));
     run_pump(run);
     if (run->has_result)
         run_log_ended(run);
@@ -132,7 +132,7 @@ void run_log_rewind(struct run *run)
     follow_committed(run->follow, &next);
     if (run_log_wanted(run) >= next)
         return;
-    log_event(LOG_DEBUG, "trace_rewind", "job=%" PRIu64 " offset=%" PRIu64, run->job_id, wanted);
+    log_event(LOG_DEBUG, "trace_rewind", LOG_NUMBER("job", run->job_id), LOG_NUMBER("offset", wanted));
     if (!run->pod_deleted) {
         run->log_over = false;
         follow_rewind(run->follow, run_log_wanted(run));
@@ -172,7 +172,7 @@ static void run_make_hole(struct run *run, uint64_t bytes)
     run->holes = mem_grow(run->holes, (run->hole_count + 1) * sizeof(*run->holes));
     run->holes[run->hole_count].at = trace_wanted(run->trace);
     run->holes[run->hole_count++].bytes = bytes;
-    log_event(LOG_WARN, "log_incomplete", "job=%" PRIu64 " lost_bytes=%" PRIu64, run->job_id, bytes);
+    log_event(LOG_WARN, "log_incomplete", LOG_NUMBER("job", run->job_id), LOG_NUMBER("lost_bytes", bytes));
 }
 
 /* Puts what is proven; false when the trace takes no more now. */
@@ -379,9 +379,9 @@ void run_report_result(struct run *run)
     struct result *result = &run->result;
 
     timer_stop(&run->status_timer);
-    log_event(LOG_DEBUG, "job_phases", "job=%" PRIu64 " start=%.3f sources=%.3f script=%.3f after=%.3f upload=%.3f",
-              run->job_id, result->phases.start_s, result->phases.sources_s, result->phases.script_s,
-              result->phases.after_s, result->phases.upload_s);
+    log_event(LOG_DEBUG, "job_phases", LOG_NUMBER("job", run->job_id), LOG_SECONDS("start", result->phases.start_s),
+              LOG_SECONDS("sources", result->phases.sources_s), LOG_SECONDS("script", result->phases.script_s),
+              LOG_SECONDS("after", result->phases.after_s), LOG_SECONDS("upload", result->phases.upload_s));
     if (result->outcome == OUTCOME_NEVER_BEGAN || result->outcome == OUTCOME_INTERRUPTED) {
         if (result->reason == REASON_NONE)
             result->reason = result->outcome == OUTCOME_INTERRUPTED ? REASON_INTERRUPTED : REASON_SYSTEM;
@@ -417,7 +417,7 @@ void run_report_cause(struct run *run)
     OWNED_TEXT char *line = mem_format("%s" SECTION_RED "ERROR: Job failed%s: %s" SECTION_RESET "\n",
                                        run->spoke ? "\n" : "", system, run->cause_text);
 
-    log_event(LOG_WARN, "job_cannot_run", "job=%" PRIu64 " why=\"%s\"", run->job_id, run->cause_text);
+    log_event(LOG_WARN, "job_cannot_run", LOG_NUMBER("job", run->job_id), LOG_TEXT("why", run->cause_text));
     run->has_result = false;
     run->log_over = true;
     run_set_tail(run, line);

@@ -97,7 +97,8 @@ static void run_pod_exists(struct run *run, const char *uid)
     run->unanswered_at_ms = 0;
     if (strcmp(run->status.uid, uid) != 0)
         memset(&run->status, 0, sizeof(run->status));
-    log_event(LOG_INFO, "pod_created", "job=%" PRIu64 " pod=%s attempt=%u", run->job_id, run->pod, run->attempt);
+    log_event(LOG_INFO, "pod_created", LOG_NUMBER("job", run->job_id), LOG_TEXT("pod", run->pod),
+              LOG_NUMBER("attempt", run->attempt));
     run_handle(run, JOB_POD_CREATED);
     run_notes_in_pod(run);
     if (gone)
@@ -240,8 +241,8 @@ void run_plan_is_stored(struct run *run)
     run->unanswered_at_ms = 0;
     run_bury_old(run);
     run->stored_ms = loop_now_ms(run->controller->loop);
-    log_event(LOG_DEBUG, "job_safe", "job=%" PRIu64 " after_ms=%" PRIu64, run->job_id,
-              run->stored_ms - run->received_ms);
+    log_event(LOG_DEBUG, "job_safe", LOG_NUMBER("job", run->job_id),
+              LOG_NUMBER("after_ms", run->stored_ms - run->received_ms));
     run_handle(run, JOB_PLAN_STORED);
     if (run->state == JOB_STARTING && run->status.uid[0] != '\0')
         run_pod_changed(run, &run->status);

@@ -91,8 +91,8 @@ static void run_say_attempt(struct run *run)
     OWNED_TEXT char *line =
         mem_format("Attempt %u of %u never began: %s; trying again", run->attempt, RUN_ATTEMPTS_MOST, run->cause_text);
 
-    log_event(LOG_WARN, "job_attempt_failed", "job=%" PRIu64 " attempt=%u why=\"%s\"", run->job_id, run->attempt,
-              run->cause_text);
+    log_event(LOG_WARN, "job_attempt_failed", LOG_NUMBER("job", run->job_id), LOG_NUMBER("attempt", run->attempt),
+              LOG_TEXT("why", run->cause_text));
     run_note(run, line);
 }
 

@@ -266,7 +266,7 @@ static void courier_clear(struct courier *courier)
     http_free(courier->http);
     output_free(courier->output);
     if (*courier->scratch && file_remove_tree(courier->scratch, &ignored) < 0)
-        log_event(LOG_DEBUG, "scratch_stays", "error=\"%s\"", ignored.text);
+        log_event(LOG_DEBUG, "scratch_stays", LOG_TEXT("error", ignored.text));
     plan_free(courier->plan);
     paths_clear(&courier->paths);
     mem_free(courier->program);
@@ -356,6 +356,6 @@ int main(int argc, char **argv)
     const bool has_root = argc > 2 && strcmp(argv[1], "--root") == 0;
     const int first = has_root ? 3 : 1;
     setlocale(LC_CTYPE, "C.UTF-8"); /* file names in archives are UTF-8 */
-    log_setup(LOG_INFO, LOG_TEXT, false);
+    log_setup(LOG_INFO, LOG_AS_TEXT, false);
     return mode_run(argv + first, argc > first ? argc - first : 0, has_root ? argv[2] : NULL);
 }

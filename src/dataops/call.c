@@ -104,9 +104,9 @@ static void note_answer(const struct dataops_call *call, const struct http_reply
     if (!log_enabled(LOG_DEBUG))
         return;
     OWNED_TEXT char *url = url_for_people(call->url);
-    log_event(LOG_DEBUG, "dataops_call", "call=\"%s\" method=%s url=%s status=%d ms=%" PRIu64 " request_id=%s",
-              call->wish.what, call->wish.method, url, reply->status, loop_now_ms(call->dataops->loop) - call->sent_ms,
-              call->id);
+    log_event(LOG_DEBUG, "dataops_call", LOG_TEXT("call", call->wish.what), LOG_TEXT("method", call->wish.method),
+              LOG_TEXT("url", url), LOG_NUMBER("status", reply->status),
+              LOG_NUMBER("ms", loop_now_ms(call->dataops->loop) - call->sent_ms), LOG_TEXT("request_id", call->id));
 }
 
 static void answered(void *owner, const struct http_reply *reply, const struct error *error)

@@ -108,7 +108,7 @@ class TestRefused:
         site = lonely()
         place.kubectl("create", "quota", "none", "--hard=pods=0", "-n", site.namespace)
         job = site.job(["echo ran once"])
-        site.controller.wait_log(r"from=creating event=pod_delayed to=retrying", 20)
+        site.controller.wait_log(r"from=creating on=pod_delayed to=retrying", 20)
         assert job.state == "running"
         place.kubectl("delete", "quota", "none", "-n", site.namespace)
         job.succeeds(90)

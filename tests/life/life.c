@@ -124,19 +124,16 @@ void life_note(const char *format, ...)
 }
 
 /* base/log.h: what the controller says is looked at. */
-void log_event(enum log_level level, const char *event, const char *format, ...)
+void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t count)
 {
-    va_list arguments;
+    OWNED_STRBUF struct strbuf line = STRBUF_EMPTY;
 
     if (strcmp(event, "job_event_unexpected") == 0)
         world.unexpected++;
     if (!world.verbose && strcmp(event, "job_event_unexpected") != 0)
         return;
-    va_start(arguments, format);
-    fprintf(stderr, "%9" PRIu64 " %d %s ", clock_now_ms(), (int)level, event);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
+    log_add_fields(&line, fields, count, false);
+    fprintf(stderr, "%9" PRIu64 " %d %s%s\n", clock_now_ms(), (int)level, event, strbuf_text(&line));
 }
 
 /* --- a life --- */

@@ -46,17 +46,16 @@ void life_note(const char *format UNUSED, ...)
 {
 }
 
-void log_event(enum log_level level UNUSED, const char *event, const char *format, ...)
+/* base/log.h */
+void log_write(enum log_level level UNUSED, const char *event, const struct log_field *fields, size_t count)
 {
-    va_list arguments;
-    char text[1000];
+    size_t start = said.length;
 
-    va_start(arguments, format);
-    vsnprintf(text, sizeof(text), format, arguments);
-    va_end(arguments);
-    strbuf_format(&said, "%s %s\n", event, text);
+    strbuf_add_text(&said, event);
+    log_add_fields(&said, fields, count, false);
+    strbuf_add_char(&said, '\n');
     if (getenv("STAGE_VERBOSE") != NULL)
-        fprintf(stderr, "%9" PRIu64 " %s %s\n", clock_now_ms(), event, text);
+        fprintf(stderr, "%9" PRIu64 " %s", clock_now_ms(), said.bytes + start);
 }
 
 /* --- the stage --- */
