@@ -21,6 +21,9 @@ size_t mask_held(const struct mask *mask);
 /* The end of a stream: flushes what is held back, and what comes next is no part of a value, token or name that had
  * begun. */
 void mask_flush(struct mask *mask, struct strbuf *out);
+/* Appends a whole text, masked. The text may have been cut somewhere on its way, with or without "..." at its end: a
+ * phrase of which at least 4 bytes stand there is masked, too. For texts one at a time, between two streams. */
+void mask_whole(struct mask *mask, const char *text, struct strbuf *out);
 void mask_free(struct mask *mask);
 
 #endif

@@ -24,6 +24,7 @@ char *adopt_seal(struct run *run)
     json_set_int(json, "job_id", (int64_t)run->job_id);
     json_set_text(json, "token", run->job_token);
     json_set_int(json, "timeout_s", run->job->timeout_s);
+    masking_write(run->masking, json); /* too long: the one who adopts shows no text that could hold a value */
     reasons = json_set_array(json, "reasons");
     for (size_t i = 0; i < run->reason_count; i++)
         json_add_text(reasons, run->reasons[i]);
@@ -91,7 +92,7 @@ static void adopt_asked_plan(void *owner, const struct kube_answer *answer)
         return;
     }
     if (answer->kind != KUBE_EXISTS)
-        log_event(LOG_WARN, "plan_unknown", LOG_NUMBER("job", run->job_id), LOG_TEXT("error", answer->error.text));
+        run_event(run, LOG_WARN, "plan_unknown", LOG_TEXT("error", answer->error.text));
     run_plan_is_stored(run);
 }
 
@@ -111,7 +112,7 @@ static void adopt_ask_plan(struct run *run)
 /* An earlier attempt whose delete was on its way: only the pod is left to do. */
 static void adopt_leftover(struct run *run)
 {
-    log_event(LOG_INFO, "pod_left_over", LOG_NUMBER("job", run->job_id), LOG_TEXT("pod", run->pod));
+    run_event(run, LOG_INFO, "pod_left_over", LOG_TEXT("pod", run->pod));
     run->controller->jobs_received--;
     run->state = JOB_CLEANING;
     run_delete_pod(run);
@@ -126,7 +127,7 @@ static void adopt_job(struct run *run, const struct cJSON *pod, const struct cJS
     run->notes_safe = run->notes_sent = run->notes.length;
     run->adopted = true;
     run->state = JOB_STORING;
-    log_event(LOG_INFO, "job_adopted", LOG_NUMBER("job", run->job_id), LOG_TEXT("pod", run->pod));
+    run_event(run, LOG_INFO, "job_adopted", LOG_TEXT("pod", run->pod));
     run_open_trace(run, false);
     run_start_limit(run, json_int(json, "timeout_s", 3600), age_s > 0 ? age_s : 0);
     adopt_ask_plan(run);
@@ -150,6 +151,7 @@ static void adopt_pod(struct cluster *cluster, const struct cJSON *pod, bool is_
         return;
     }
     run = run_begin(intake, (uint64_t)json_int(json, "job_id", 0), json_text(json, "token", ""));
+    run->masking = masking_read(json);
     run->attempt = (unsigned)json_int(labels, POD_LABEL_ATTEMPT, 1);
     run->pod = mem_text(name);
     run->uid = mem_text(json_text(meta, "uid", ""));

@@ -119,6 +119,7 @@ struct grave {
     struct list node;
     struct cluster *cluster;
     char *pod, *uid;
+    struct masking *masking; /* of its job: what Kubernetes says about the pod may hold its values */
     struct kube_call *call;
     struct timer *timer;
 };
@@ -133,6 +134,7 @@ static void grave_free(struct grave *grave)
     controller->grave_count--;
     mem_free(grave->pod);
     mem_free(grave->uid);
+    masking_free(grave->masking);
     mem_free(grave);
     intake_has_room(controller);
 }
@@ -148,7 +150,8 @@ static void grave_dug(void *owner, const struct kube_answer *answer)
         grave_free(grave);
         return;
     }
-    log_event(LOG_WARN, "pod_delete_failed", LOG_TEXT("pod", grave->pod), LOG_TEXT("error", answer->error.text));
+    masked_event(grave->masking, LOG_WARN, "pod_delete_failed", LOG_TEXT("pod", grave->pod),
+                 LOG_TEXT("error", answer->error.text));
     if (answer->kind == KUBE_FORBIDDEN || (answer->kind == KUBE_REFUSED && answer->status < 500))
         grave_free(grave);
     else
@@ -163,13 +166,14 @@ static void grave_dig(void *owner)
                               RUN_DELETE_GRACE_S, grave_dug, grave);
 }
 
-void cluster_bury(struct cluster *cluster, const char *pod, const char *uid)
+void cluster_bury(struct cluster *cluster, const char *pod, const char *uid, const struct masking *masking)
 {
     struct grave *grave = mem_new(sizeof(*grave));
 
     grave->cluster = cluster;
     grave->pod = mem_text(pod);
     grave->uid = mem_text(uid);
+    grave->masking = masking_copy(masking);
     list_append(&cluster->graves, &grave->node);
     cluster->controller->grave_count++;
     grave_dig(grave);

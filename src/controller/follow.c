@@ -53,6 +53,20 @@ struct follow {
     unsigned broken, last_reads, repairs, early;
 };
 
+/* About this pod: whoever follows it masks the words of Kubernetes and writes the event. */
+#define follow_event(follow, level, event, ...)                                                                        \
+    follow_say((follow), (level), (event),                                                                             \
+               (const struct log_field[]){ LOG_TEXT("pod", (follow)->pod), ##__VA_ARGS__ },                            \
+               sizeof((const struct log_field[]){ LOG_TEXT("pod", (follow)->pod), ##__VA_ARGS__ }) /                   \
+                   sizeof(struct log_field))
+
+static void follow_say(const struct follow *follow, enum log_level level, const char *event,
+                       const struct log_field *fields, size_t count)
+{
+    if (follow->events->event != NULL)
+        follow->events->event(follow->owner, level, event, fields, count);
+}
+
 static void follow_start_read(struct follow *follow);
 
 static void follow_finish(struct follow *follow)
@@ -100,15 +114,14 @@ static void follow_tell_by_time(const struct follow *follow, enum kube_log_end e
     if (end == LOG_REFUSED || !kube_is_first(follow->kube, what))
         return;
     if (end == LOG_NOT_FOLLOWED)
-        log_event(LOG_WARN, "log_read_by_time", LOG_TEXT("node", node), LOG_TEXT("pod", follow->pod),
-                  LOG_TEXT("error", error->text),
-                  LOG_TEXT("effect", "logs of this node are read every few seconds, which costs more"),
-                  LOG_TEXT("todo", "raise fs.inotify.max_user_instances on the node, for example to 8192"));
+        follow_event(follow, LOG_WARN, "log_read_by_time", LOG_TEXT("node", node), LOG_TEXT("error", error->text),
+                     LOG_TEXT("effect", "logs of this node are read every few seconds, which costs more"),
+                     LOG_TEXT("todo", "raise fs.inotify.max_user_instances on the node, for example to 8192"));
     else
-        log_event(LOG_WARN, "log_read_by_time", LOG_TEXT("node", node), LOG_TEXT("pod", follow->pod),
-                  LOG_NUMBER("streams_ended_early", follow->early),
-                  LOG_TEXT("why", "streams end early in a row: does a proxy on the way close them?"),
-                  LOG_TEXT("effect", "logs of this node are read every few seconds, which costs more"));
+        follow_event(follow, LOG_WARN, "log_read_by_time", LOG_TEXT("node", node),
+                     LOG_NUMBER("streams_ended_early", follow->early),
+                     LOG_TEXT("why", "streams end early in a row: does a proxy on the way close them?"),
+                     LOG_TEXT("effect", "logs of this node are read every few seconds, which costs more"));
 }
 
 static void follow_probe_later(struct follow *follow)
@@ -150,7 +163,7 @@ static void follow_silence_due(void *owner)
 {
     struct follow *follow = owner;
 
-    log_event(LOG_DEBUG, "log_silent", LOG_TEXT("pod", follow->pod));
+    follow_event(follow, LOG_DEBUG, "log_silent");
     follow_again(follow, &follow->ends);
 }
 
@@ -176,7 +189,7 @@ static void follow_broken(struct follow *follow)
 {
     follow->broken++;
     follow->repairs++;
-    log_event(LOG_DEBUG, "log_repair", LOG_TEXT("pod", follow->pod), LOG_NUMBER("try", follow->broken));
+    follow_event(follow, LOG_DEBUG, "log_repair", LOG_NUMBER("try", follow->broken));
     /* without any progress the read began behind what is missing */
     if (follow->broken > REPAIRS_BEFORE_START || follow_position(follow) == follow->read_from)
         follow->from_start = true;
@@ -268,9 +281,9 @@ static void follow_deaf(struct follow *follow)
 static void follow_tell(struct follow *follow, enum kube_log_end end, const struct error *error)
 {
     if (end == LOG_REFUSED && !follow->told_refused)
-        log_event(LOG_WARN, "log_refused", LOG_TEXT("pod", follow->pod), LOG_TEXT("error", error->text));
+        follow_event(follow, LOG_WARN, "log_refused", LOG_TEXT("error", error->text));
     else if (end != LOG_CLOSED && end != LOG_NOT_FOLLOWED && error->blame != BLAME_NONE)
-        log_event(LOG_DEBUG, "log_closed", LOG_TEXT("pod", follow->pod), LOG_TEXT("error", error->text));
+        follow_event(follow, LOG_DEBUG, "log_closed", LOG_TEXT("error", error->text));
     follow->told_refused = follow->told_refused || end == LOG_REFUSED;
 }
 

@@ -4,6 +4,7 @@
 #define CONTROLLER_FOLLOW_H
 
 #include "base/error.h"
+#include "base/log.h"
 #include "text/record.h"
 
 #include <stdbool.h>
@@ -18,6 +19,8 @@ struct follow_events {
     /* No more will come, once until the next follow_rewind: an end record was read (follow_end is its JSON), or the log
      * cannot be read any further (NULL). */
     void (*over)(void *owner);
+    /* An event for the log; Kubernetes' words in it are as they came. May be NULL. */
+    void (*event)(void *owner, enum log_level level, const char *event, const struct log_field *fields, size_t count);
 };
 
 struct follow *follow_new(struct loop *loop, struct kube *kube, const char *ns, const char *pod,

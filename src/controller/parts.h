@@ -4,12 +4,14 @@
 
 #include "base/backoff.h"
 #include "base/list.h"
+#include "base/log.h"
 #include "base/strmap.h"
 #include "controller/controller.h"
 #include "dataops/trace.h"
 #include "io/loop.h"
 #include "job/facts.h"
 #include "job/machine.h"
+#include "job/masking.h"
 #include "job/payload.h"
 #include "job/result.h"
 #include "job/variables.h"
@@ -25,6 +27,8 @@
 #define RUN_ASK_AGAIN_MS       5000 /* a request that Kubernetes did not answer */
 #define RUN_OUTSIDE_PATIENCE_S 60   /* beyond its grace, for a pod that somebody deleted and that does not end */
 #define RUN_LIMIT_SPARE_S      600  /* beyond the job's own limit: nothing in the pod keeps it any more */
+#define RUN_WAITS_MOST         512
+#define RUN_FIELDS_MOST        16 /* of one event */
 
 struct run;
 struct follow;
@@ -96,6 +100,7 @@ struct run {
     struct job *job;            /* until courier spoke: a next attempt needs it */
     struct variables variables; /* the job's: settings and what its script sees */
     struct job_facts facts;     /* what is true whatever the variables say */
+    struct masking *masking;    /* stays when the payload goes: the end may need words; NULL: not known */
     char *image;
     struct trace *trace;
     struct follow *follow;
@@ -130,7 +135,7 @@ struct run {
     uint64_t retry_wait_ms;    /* set: the next attempt waits so long, and does not count */
     uint64_t unanswered_at_ms; /* since when Kubernetes fails to answer; 0 it does */
     bool delete_asked;
-    char waited_for[512]; /* the last waiting line printed */
+    char waited_for[RUN_WAITS_MOST]; /* the last waiting line printed */
     uint64_t received_ms, stored_ms, spoke_ms;
 };
 
@@ -149,8 +154,8 @@ void intake_has_room(struct controller *controller);
 struct cluster *cluster_for(struct controller *controller, const struct config_runner *runner, struct error *error);
 void cluster_start(struct cluster *cluster);
 void cluster_stop(struct cluster *cluster);
-/* Deletes a pod that no run looks after any more; tried until it is done. */
-void cluster_bury(struct cluster *cluster, const char *pod, const char *uid);
+/* Deletes a pod that no run looks after any more; tried until it is done. Copies. */
+void cluster_bury(struct cluster *cluster, const char *pod, const char *uid, const struct masking *masking);
 /* After all clusters were stopped: two may share one client. */
 void cluster_free(struct cluster *cluster);
 
@@ -188,6 +193,28 @@ bool run_is_unsafe(const struct run *run);
 /* The first proven byte came. */
 void run_spoke(struct run *run);
 void run_free(struct run *run);
+
+/* run_say.c: what is said about a job goes through these, which mask it; scripts/masked sees to it. */
+/* Takes what must not be shown from the job and its variables as they are now. */
+void run_learn_masking(struct run *run);
+/* Gives the text masked. Without a masking only a single word is shown. */
+char *masking_masked(const struct masking *masking, const char *text);
+/* Appends a line to the run's notes or tail, colour in front of it. What Kubernetes or a payload put into it came out
+ * of run_set_cause or run_waits_for: those hide it when the masking is not known. */
+void run_say(const struct run *run, struct strbuf *to, const char *colour, const char *text);
+/* Sets cause_text. */
+void run_set_cause(struct run *run, const char *text);
+/* What the pod waits for, masked; "" when it does not. */
+void run_waits_for(const struct run *run, char waits[RUN_WAITS_MOST]);
+void masking_log(const struct masking *masking, enum log_level level, const char *event, const struct log_field *fields,
+                 size_t count);
+/* log_event about a job: its texts are masked. */
+#define masked_event(masking, level, event, ...)                                                                       \
+    masking_log((masking), (level), (event), (const struct log_field[]){ __VA_ARGS__ },                                \
+                sizeof((const struct log_field[]){ __VA_ARGS__ }) / sizeof(struct log_field))
+/* The same for a run; the first field is its job's id. */
+#define run_event(run, level, event, ...)                                                                              \
+    masked_event((run)->masking, level, event, LOG_NUMBER("job", (run)->job_id), __VA_ARGS__)
 
 /* run_pod.c */
 void run_create_pod(struct run *run);

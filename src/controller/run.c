@@ -49,12 +49,12 @@ void run_handle(struct run *run, enum job_event event)
     struct job_step_taken step = job_machine(run->state, event);
 
     if (!step.known) {
-        log_event(LOG_ERROR, "job_event_unexpected", LOG_NUMBER("job", run->job_id),
-                  LOG_TEXT("state", job_state_name(run->state)), LOG_TEXT("on", job_event_name(event)));
+        run_event(run, LOG_ERROR, "job_event_unexpected", LOG_TEXT("state", job_state_name(run->state)),
+                  LOG_TEXT("on", job_event_name(event)));
         return;
     }
     if (run->state != step.next)
-        log_event(LOG_DEBUG, "job_state", LOG_NUMBER("job", run->job_id), LOG_TEXT("from", job_state_name(run->state)),
+        run_event(run, LOG_DEBUG, "job_state", LOG_TEXT("from", job_state_name(run->state)),
                   LOG_TEXT("on", job_event_name(event)), LOG_TEXT("to", job_state_name(step.next)));
     if (run->state == JOB_RETRYING && step.next != JOB_RETRYING)
         timer_stop(&run->retry_timer);
@@ -84,7 +84,7 @@ void run_fail(struct run *run, enum job_event event, enum reason reason, const c
     }
     run->cause = reason;
     run->cause_is_system = reason != REASON_SCRIPT && reason != REASON_TIMEOUT;
-    snprintf(run->cause_text, sizeof(run->cause_text), "%s", text);
+    run_set_cause(run, text);
     run_handle(run, event);
 }
 
@@ -92,7 +92,7 @@ static void run_cancel_wished(void *owner, bool gracefully)
 {
     struct run *run = owner;
 
-    log_event(LOG_INFO, "job_cancel", LOG_NUMBER("job", run->job_id), LOG_TRUTH("graceful", gracefully),
+    run_event(run, LOG_INFO, "job_cancel", LOG_TRUTH("graceful", gracefully),
               LOG_TEXT("state", job_state_name(run->state)));
     run_handle(run, gracefully ? JOB_CANCEL : JOB_ABORT);
 }
@@ -150,11 +150,11 @@ static void run_reported(void *owner, const struct error *error)
 
     timer_stop(&run->limit_timer);
     if (error->blame != BLAME_NONE)
-        log_event(LOG_ERROR, "job_report_failed", LOG_NUMBER("job", run->job_id), LOG_TEXT("error", error->text));
+        run_event(run, LOG_ERROR, "job_report_failed", LOG_TEXT("error", error->text));
     controller->jobs_succeeded += good;
     controller->jobs_failed += !good;
-    log_event(good ? LOG_INFO : LOG_WARN, good ? "Job succeeded" : "Job failed", LOG_SECONDS("duration_s", seconds),
-              LOG_NUMBER("job", run->job_id),
+    run_event(run, good ? LOG_INFO : LOG_WARN, good ? "Job succeeded" : "Job failed",
+              LOG_SECONDS("duration_s", seconds),
               LOG_TEXT("result", run->has_result ? outcome_name(run->result.outcome) : "none"),
               LOG_TEXT("reason", reason_name(run->has_result ? run->result.reason : run->cause)),
               LOG_NUMBER("bytes", trace_bytes(run->trace)),
@@ -219,7 +219,8 @@ struct run *run_new_failed(struct intake *intake, uint64_t job_id, const char *j
 {
     struct run *run = run_begin(intake, job_id, job_token);
 
-    log_event(LOG_WARN, "job_refused", LOG_NUMBER("job", job_id), LOG_TEXT("error", error->text));
+    run_learn_masking(run); /* the error names places and keys of the payload, no values */
+    run_event(run, LOG_WARN, "job_refused", LOG_TEXT("error", error->text));
     run->cause_exit_code = 3;
     run_open_trace(run, false);
     run_fail(run, JOB_CANNOT_START, REASON_SYSTEM, error->text);
@@ -240,6 +241,7 @@ static int run_merge_variables(struct run *run, struct error *error)
 
     if (pod_merge(&input, &run->facts, &run->variables, error) < 0)
         return -1;
+    run_learn_masking(run);
     run->image = pod_image(run->job, &run->variables, run->intake->runner, error);
     return run->image == NULL ? -1 : 0;
 }
@@ -273,13 +275,14 @@ struct run *run_new(struct intake *intake, const char *payload, size_t length)
     mem_free(token);
     run = run_begin(intake, job->id, job->token);
     run->job = job;
+    run_learn_masking(run);
     run->job_name = mem_text(job->name);
     run->reason_count = job->failure_reason_count;
     run->reasons = mem_new_array(run->reason_count + 1, sizeof(*run->reasons));
     for (size_t i = 0; i < run->reason_count; i++)
         run->reasons[i] = mem_text(job->failure_reasons[i]);
     OWNED_TEXT char *repository = url_for_people(job->repo_url);
-    log_event(LOG_INFO, "Checking for jobs... received", LOG_NUMBER("job", job->id), LOG_TEXT("repo_url", repository),
+    run_event(run, LOG_INFO, "Checking for jobs... received", LOG_TEXT("repo_url", repository),
               LOG_TEXT("runner", intake->short_token));
     run_open_trace(run, debug_trace_wished(job));
     if (job->unsupported != NULL) {
@@ -332,7 +335,7 @@ static void run_check_start(struct run *run)
 
     if (pod_never_began(&run->status, run->spoke, why)) {
         if (!run_must_ask_log(run)) {
-            snprintf(run->cause_text, sizeof(run->cause_text), "%s", why);
+            run_set_cause(run, why);
             run_handle(run, JOB_NEVER_BEGAN);
         } else if (run->state == JOB_STARTING) {
             run_handle(run, JOB_POD_RUNS);
@@ -356,7 +359,7 @@ static void run_outside_due(void *owner)
 {
     struct run *run = owner;
 
-    log_event(LOG_WARN, "pod_does_not_end", LOG_NUMBER("job", run->job_id), LOG_TEXT("pod", run->pod));
+    run_event(run, LOG_WARN, "pod_does_not_end", LOG_TEXT("pod", run->pod));
     if (run->state == JOB_STARTING || run->state == JOB_RUNNING)
         run_pod_over(run);
 }
@@ -414,8 +417,7 @@ void run_pod_changed(struct run *run, const struct pod_status *status)
 
 void run_pod_gone(struct run *run)
 {
-    log_event(LOG_DEBUG, "pod_gone", LOG_NUMBER("job", run->job_id), LOG_TEXT("pod", run->pod),
-              LOG_TEXT("state", job_state_name(run->state)));
+    run_event(run, LOG_DEBUG, "pod_gone", LOG_TEXT("pod", run->pod), LOG_TEXT("state", job_state_name(run->state)));
     run->pod_deleted = true;
     if (run->follow != NULL)
         follow_pod_gone(run->follow);
@@ -479,6 +481,7 @@ void run_free(struct run *run)
     mem_free(run->pod);
     mem_free(run->uid);
     mem_free(run->plan_key);
+    masking_free(run->masking);
     list_remove(&run->node);
     controller->run_count--;
     run->intake->jobs--;

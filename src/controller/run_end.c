@@ -16,7 +16,7 @@ static void run_gone_due(void *owner)
 {
     struct run *run = owner;
 
-    log_event(LOG_WARN, "pod_will_not_go", LOG_NUMBER("job", run->job_id), LOG_TEXT("pod", run->pod));
+    run_event(run, LOG_WARN, "pod_will_not_go", LOG_TEXT("pod", run->pod));
     run_handle(run, JOB_POD_DELETED);
 }
 
@@ -46,8 +46,7 @@ static void run_deleted(void *owner, const struct kube_answer *answer)
 
     run->delete_call = NULL;
     if (answer->kind != KUBE_OK)
-        log_event(LOG_WARN, "pod_delete_failed", LOG_NUMBER("job", run->job_id), LOG_TEXT("pod", run->pod),
-                  LOG_TEXT("error", answer->error.text));
+        run_event(run, LOG_WARN, "pod_delete_failed", LOG_TEXT("pod", run->pod), LOG_TEXT("error", answer->error.text));
     if (answer->kind != KUBE_OK && run_may_delete_later(answer)) {
         loop_after(run->controller->loop, &run->delete_timer, RUN_ASK_AGAIN_MS, run_delete_again, run);
         return;
@@ -92,7 +91,7 @@ void run_bury_old(struct run *run)
 {
     if (run->old_uid == NULL)
         return;
-    cluster_bury(run->cluster, run->old_pod, run->old_uid);
+    cluster_bury(run->cluster, run->old_pod, run->old_uid, run->masking);
     mem_free(run->old_pod);
     mem_free(run->old_uid);
     run->old_pod = run->old_uid = NULL;
@@ -124,7 +123,7 @@ static void run_ordered(void *owner, const struct kube_answer *answer)
     run->order_call = NULL;
     if (answer->kind == KUBE_OK || answer->kind == KUBE_MISSING || run->state != JOB_RUNNING)
         return;
-    log_event(LOG_WARN, "order_failed", LOG_NUMBER("job", run->job_id), LOG_TEXT("error", answer->error.text));
+    run_event(run, LOG_WARN, "order_failed", LOG_TEXT("error", answer->error.text));
     if (answer->kind == KUBE_FORBIDDEN || answer->kind == KUBE_REFUSED)
         run_delete_pod(run); /* courier takes the TERM of the deletion as the end of the script */
     else

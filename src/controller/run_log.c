@@ -26,7 +26,17 @@ static void run_log_bytes(void *owner)
     run_pump(run);
 }
 
-static const struct follow_events follow_events = { .bytes = run_log_bytes, .over = run_log_over };
+static void run_log_event(void *owner, enum log_level level, const char *event, const struct log_field *fields,
+                          size_t count)
+{
+    const struct run *run = owner;
+
+    masking_log(run->masking, level, event, fields, count);
+}
+
+static const struct follow_events follow_events = { .bytes = run_log_bytes,
+                                                    .over = run_log_over,
+                                                    .event = run_log_event };
 
 void run_follow_log(struct run *run)
 {
@@ -47,12 +57,12 @@ static bool run_log_proves_no_start(struct run *run)
         return false;
     if (run->has_result && run->result.outcome == OUTCOME_NEVER_BEGAN) {
         run->has_result = false;
-        snprintf(run->cause_text, sizeof(run->cause_text), "%s", run->result.message);
+        run_set_cause(run, run->result.message);
         return true;
     }
     if (run->has_result || !follow_was_read(run->follow) || !pod_never_began(&run->status, false, why))
         return false;
-    snprintf(run->cause_text, sizeof(run->cause_text), "%s", why);
+    run_set_cause(run, why);
     return true;
 }
 
@@ -84,7 +94,7 @@ static void run_log_over(void *owner)
     if (end != NULL && result_parse(end, length, &run->result, &error) == 0)
         run->has_result = true;
     else if (end != NULL)
-        log_event(LOG_ERROR, "end_record_unreadable", LOG_NUMBER("job", run->job_id), LOG_TEXT("error", error.text));
+        run_event(run, LOG_ERROR, "end_record_unreadable", LOG_TEXT("error", error.text));
     run_pump(run);
     if (run->has_result)
         run_log_ended(run);
@@ -132,7 +142,7 @@ void run_log_rewind(struct run *run)
     follow_committed(run->follow, &next);
     if (run_log_wanted(run) >= next)
         return;
-    log_event(LOG_DEBUG, "trace_rewind", LOG_NUMBER("job", run->job_id), LOG_NUMBER("offset", wanted));
+    run_event(run, LOG_DEBUG, "trace_rewind", LOG_NUMBER("offset", wanted));
     if (!run->pod_deleted) {
         run->log_over = false;
         follow_rewind(run->follow, run_log_wanted(run));
@@ -172,7 +182,7 @@ static void run_make_hole(struct run *run, uint64_t bytes)
     run->holes = mem_grow(run->holes, (run->hole_count + 1) * sizeof(*run->holes));
     run->holes[run->hole_count].at = trace_wanted(run->trace);
     run->holes[run->hole_count++].bytes = bytes;
-    log_event(LOG_WARN, "log_incomplete", LOG_NUMBER("job", run->job_id), LOG_NUMBER("lost_bytes", bytes));
+    run_event(run, LOG_WARN, "log_incomplete", LOG_NUMBER("lost_bytes", bytes));
 }
 
 /* Puts what is proven; false when the trace takes no more now. */
@@ -340,7 +350,7 @@ void run_note(struct run *run, const char *text)
     /* what an adopted job's log holds at DataOps is not known yet: a line more in front of it would move it */
     if (run->spoke || run->tail_made || run->adopted || run->notes.length > 16 * KIB)
         return;
-    strbuf_format(&run->notes, SECTION_CLEAR "%s" SECTION_RESET "\n", text);
+    run_say(run, &run->notes, SECTION_CLEAR, text);
     if (run->uid != NULL && !run->pod_deleted && (run->state == JOB_STORING || run->state == JOB_STARTING)) {
         /* One at a time: of two patches under way nobody knows which was the last. */
         if (run->notes_call == NULL)
@@ -357,19 +367,22 @@ void run_notes_in_pod(struct run *run)
     run_pump(run);
 }
 
-/* The controller's last lines, fixed once: from here on the trace is notes, courier's bytes, tail. */
-static void run_set_tail(struct run *run, const char *text)
+/* The controller's last lines, fixed once: from here on the trace is notes, courier's bytes, tail. colour is how the
+ * line begins, text may hold anything; NULL: no line. */
+static void run_set_tail(struct run *run, const char *colour, const char *text)
 {
     uint64_t log_bytes = run->follow != NULL ? follow_position(run->follow) : 0;
 
     if (run->tail_made)
         return;
-    if (run->has_result && log_bytes < run->result.bytes)
-        strbuf_format(&run->tail,
-                      SECTION_YELLOW "WARNING: log incomplete: %" PRIu64 " of %" PRIu64
-                                     " bytes were lost on the way from the node" SECTION_RESET "\n",
-                      run->result.bytes - log_bytes, run->result.bytes);
-    strbuf_add_text(&run->tail, text);
+    if (run->has_result && log_bytes < run->result.bytes) {
+        OWNED_TEXT char *lost =
+            mem_format("WARNING: log incomplete: %" PRIu64 " of %" PRIu64 " bytes were lost on the way from the node",
+                       run->result.bytes - log_bytes, run->result.bytes);
+        run_say(run, &run->tail, SECTION_YELLOW, lost);
+    }
+    if (text != NULL)
+        run_say(run, &run->tail, colour, text);
     run->tail_made = true;
     run_pump(run);
 }
@@ -379,14 +392,14 @@ void run_report_result(struct run *run)
     struct result *result = &run->result;
 
     timer_stop(&run->status_timer);
-    log_event(LOG_DEBUG, "job_phases", LOG_NUMBER("job", run->job_id), LOG_SECONDS("start", result->phases.start_s),
+    run_event(run, LOG_DEBUG, "job_phases", LOG_SECONDS("start", result->phases.start_s),
               LOG_SECONDS("sources", result->phases.sources_s), LOG_SECONDS("script", result->phases.script_s),
               LOG_SECONDS("after", result->phases.after_s), LOG_SECONDS("upload", result->phases.upload_s));
     if (result->outcome == OUTCOME_NEVER_BEGAN || result->outcome == OUTCOME_INTERRUPTED) {
         if (result->reason == REASON_NONE)
             result->reason = result->outcome == OUTCOME_INTERRUPTED ? REASON_INTERRUPTED : REASON_SYSTEM;
     }
-    run_set_tail(run, "");
+    run_set_tail(run, NULL, NULL);
 }
 
 /* No end record: the pod's status decides, and never for success. */
@@ -404,29 +417,29 @@ void run_report_ruling(struct run *run)
     pod_ruling(&run->status, &reason, &exit_code, why);
     run->cause = reason;
     run->cause_exit_code = exit_code;
-    OWNED_TEXT char *line =
-        mem_format("\n" SECTION_RED "ERROR: Job failed%s: %s" SECTION_RESET "\n",
-                   reason == REASON_SCRIPT || reason == REASON_TIMEOUT ? "" : " (system failure)", why);
     run->log_over = true;
-    run_set_tail(run, line);
+    OWNED_TEXT char *masked = masking_masked(run->masking, why);
+    OWNED_TEXT char *line =
+        mem_format("ERROR: Job failed%s: %s",
+                   reason == REASON_SCRIPT || reason == REASON_TIMEOUT ? "" : " (system failure)", masked);
+    run_set_tail(run, "\n" SECTION_RED, line);
 }
 
 void run_report_cause(struct run *run)
 {
     const char *system = run->cause_is_system ? " (system failure)" : "";
-    OWNED_TEXT char *line = mem_format("%s" SECTION_RED "ERROR: Job failed%s: %s" SECTION_RESET "\n",
-                                       run->spoke ? "\n" : "", system, run->cause_text);
+    OWNED_TEXT char *line = mem_format("ERROR: Job failed%s: %s", system, run->cause_text);
 
-    log_event(LOG_WARN, "job_cannot_run", LOG_NUMBER("job", run->job_id), LOG_TEXT("why", run->cause_text));
+    run_event(run, LOG_WARN, "job_cannot_run", LOG_TEXT("why", run->cause_text));
     run->has_result = false;
     run->log_over = true;
-    run_set_tail(run, line);
+    run_set_tail(run, run->spoke ? "\n" SECTION_RED : SECTION_RED, line);
 }
 
 void run_report_cancel(struct run *run)
 {
     run->cause = REASON_UNKNOWN;
     run->log_over = true;
-    run_set_tail(run, SECTION_YELLOW "WARNING: script canceled externally (UI, API)" SECTION_RESET "\n" SECTION_RED
-                                     "ERROR: Job failed: canceled" SECTION_RESET "\n");
+    run_set_tail(run, SECTION_YELLOW "WARNING: script canceled externally (UI, API)" SECTION_RESET "\n" SECTION_RED,
+                 "ERROR: Job failed: canceled");
 }

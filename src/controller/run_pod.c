@@ -63,7 +63,8 @@ static void run_refused(struct run *run, const struct kube_answer *answer, enum 
     char text[480];
     struct strbuf words = STRBUF_EMPTY;
 
-    quote_for_people(answer->error.text, 400, &words);
+    OWNED_TEXT char *masked = masking_masked(run->masking, answer->error.text);
+    quote_for_people(masked, 400, &words);
     snprintf(text, sizeof(text), "%s", strbuf_text(&words));
     strbuf_clear(&words);
     if (!quota && !run_may_pass(run, answer)) {
@@ -72,7 +73,7 @@ static void run_refused(struct run *run, const struct kube_answer *answer, enum 
         run_fail(run, refused, ours ? REASON_CONFIGURATION : REASON_SYSTEM, whole);
         return;
     }
-    snprintf(run->cause_text, sizeof(run->cause_text), "%s", text);
+    run_set_cause(run, text);
     if (strcmp(text, run->waited_for) != 0) {
         snprintf(run->waited_for, sizeof(run->waited_for), "%s", text);
         OWNED_TEXT char *line = mem_format("Waiting for %s: %s", quota ? "quota" : "Kubernetes", text);
@@ -97,8 +98,7 @@ static void run_pod_exists(struct run *run, const char *uid)
     run->unanswered_at_ms = 0;
     if (strcmp(run->status.uid, uid) != 0)
         memset(&run->status, 0, sizeof(run->status));
-    log_event(LOG_INFO, "pod_created", LOG_NUMBER("job", run->job_id), LOG_TEXT("pod", run->pod),
-              LOG_NUMBER("attempt", run->attempt));
+    run_event(run, LOG_INFO, "pod_created", LOG_TEXT("pod", run->pod), LOG_NUMBER("attempt", run->attempt));
     run_handle(run, JOB_POD_CREATED);
     run_notes_in_pod(run);
     if (gone)
@@ -146,8 +146,8 @@ static void run_found_pod(void *owner, const struct kube_answer *answer)
     } else if (meta == NULL && answer->kind != KUBE_MISSING) {
         run_refused(run, answer, JOB_POD_DELAYED, JOB_POD_REFUSED);
     } else if (meta == NULL || dying) {
-        snprintf(run->cause_text, sizeof(run->cause_text), "pod %s of an earlier attempt is still being deleted",
-                 run->pod);
+        OWNED_TEXT char *text = mem_format("pod %s of an earlier attempt is still being deleted", run->pod);
+        run_set_cause(run, text);
         run_handle(run, JOB_NEVER_BEGAN);
     } else {
         OWNED_TEXT char *text =
@@ -241,8 +241,7 @@ void run_plan_is_stored(struct run *run)
     run->unanswered_at_ms = 0;
     run_bury_old(run);
     run->stored_ms = loop_now_ms(run->controller->loop);
-    log_event(LOG_DEBUG, "job_safe", LOG_NUMBER("job", run->job_id),
-              LOG_NUMBER("after_ms", run->stored_ms - run->received_ms));
+    run_event(run, LOG_DEBUG, "job_safe", LOG_NUMBER("after_ms", run->stored_ms - run->received_ms));
     run_handle(run, JOB_PLAN_STORED);
     if (run->state == JOB_STARTING && run->status.uid[0] != '\0')
         run_pod_changed(run, &run->status);

@@ -12,9 +12,9 @@
 static void run_start_due(void *owner)
 {
     struct run *run = owner;
-    char waits[512];
+    char waits[RUN_WAITS_MOST];
 
-    pod_waits_for(&run->status, waits);
+    run_waits_for(run, waits);
     OWNED_TEXT char *text =
         mem_format("the pod did not start within %" PRId64 " s%s%s (poll_timeout in [runners.kubernetes])",
                    run->intake->runner->kubernetes.poll_timeout_s, waits[0] ? ": " : "", waits);
@@ -26,9 +26,9 @@ static void run_start_due(void *owner)
 static void run_wait_due(void *owner)
 {
     struct run *run = owner;
-    char waits[512];
+    char waits[RUN_WAITS_MOST];
 
-    pod_waits_for(&run->status, waits);
+    run_waits_for(run, waits);
     if (waits[0] != '\0' && strcmp(waits, run->waited_for) != 0) {
         snprintf(run->waited_for, sizeof(run->waited_for), "%s", waits);
         OWNED_TEXT char *line = mem_format("Waiting for pod %s/%s: %s", run->cluster->ns, run->pod, waits);
@@ -62,9 +62,9 @@ void run_stop_waiting(struct run *run)
 static void run_pull_due(void *owner)
 {
     struct run *run = owner;
-    char waits[512];
+    char waits[RUN_WAITS_MOST];
 
-    pod_waits_for(&run->status, waits);
+    run_waits_for(run, waits);
     OWNED_TEXT char *text = mem_format("image %s: %s", run->image != NULL ? run->image : "of the job", waits);
     run_fail(run, JOB_CANNOT_START, REASON_IMAGE_PULL, text);
 }
@@ -91,7 +91,7 @@ static void run_say_attempt(struct run *run)
     OWNED_TEXT char *line =
         mem_format("Attempt %u of %u never began: %s; trying again", run->attempt, RUN_ATTEMPTS_MOST, run->cause_text);
 
-    log_event(LOG_WARN, "job_attempt_failed", LOG_NUMBER("job", run->job_id), LOG_NUMBER("attempt", run->attempt),
+    run_event(run, LOG_WARN, "job_attempt_failed", LOG_NUMBER("attempt", run->attempt),
               LOG_TEXT("why", run->cause_text));
     run_note(run, line);
 }

@@ -9,6 +9,8 @@
 
 #define REPLACEMENT    "[MASKED]"
 #define PARAMETER_MOST 24u
+#define CUT_MARK       "..."
+#define CUT_LEAST      4u /* fewer bytes of a phrase at the end of a cut text tell nothing */
 
 /* A stretch of the stream, in bytes since its start. */
 struct range {
@@ -255,6 +257,20 @@ void mask_flush(struct mask *mask, struct strbuf *out)
     settle(mask, mask->held_at + mask->held.length, out);
     mask->phrase_state = mask->prefix_state = TRIE_ROOT;
     mask->in_name = mask->in_value = mask->after_prefix = mask->in_token = false;
+}
+
+void mask_whole(struct mask *mask, const char *text, struct strbuf *out)
+{
+    size_t length = strlen(text), mark = strlen(CUT_MARK);
+    bool marked = length >= mark && strcmp(text + length - mark, CUT_MARK) == 0;
+
+    mask_feed(mask, text, marked ? length - mark : length, out);
+    /* what is held back now is a phrase that had begun */
+    if (mask->held.length >= CUT_LEAST)
+        add_match(mask, mask->held.length);
+    mask_flush(mask, out);
+    if (marked)
+        strbuf_add_text(out, CUT_MARK);
 }
 
 void mask_free(struct mask *mask)

@@ -185,10 +185,11 @@ static void ask(struct operation *operation)
                   ",\"name\":\"a job\",\"stage\":\"s\",\"project_id\":7},\"git_info\":{\"repo_url\":"
                   "\"https://gitlab-ci-token:%s@host/g/"
                   "p.git\",\"ref\":\"main\",\"sha\":\"4f1d2c3b4a5968778695a4b3c2d1e0f9a8b7c6d5\",\"refspecs\":"
-                  "[\"+a:b\"]},\"runner_info\":{\"timeout\":3600},\"variables\":[],\"steps\":[{\"name\":\"script\","
-                  "\"script\":[\"make\"],\"timeout\":3600,\"when\":\"on_success\"}],\"image\":{\"name\":\"image:1\"},"
+                  "[\"+a:b\"]},\"runner_info\":{\"timeout\":3600},\"variables\":%s,\"steps\":[{\"name\":\"script\","
+                  "\"script\":[\"make\"],\"timeout\":3600,\"when\":\"on_success\"}],\"image\":{\"name\":\"%s\"},"
                   "\"features\":{\"trace_sections\":true,\"failure_reasons\":[\"runner_interrupted\"]}}",
-                  job->id, job->token, job->id, job->token);
+                  job->id, job->token, job->id, job->token, world.variables != NULL ? world.variables : "[]",
+                  world.image != NULL ? world.image : "image:1");
     if (life_has(CANCEL) || life_has(ABORT))
         clock_after(chance_of(0, chance_percent(50) ? 3000 : 30000), cancel_due, job);
     if (happens(TRACE_REWIND, 60))

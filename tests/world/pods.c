@@ -381,6 +381,15 @@ static void term_comes(struct wpod *pod)
     clock_after(chance_of(100, 2500), pod_terminated_due, pod);
 }
 
+static const char *image_of(const struct cJSON *object, const char *container)
+{
+    const struct cJSON *item = json_first(json_at(object, "spec.containers"));
+
+    while (item != NULL && strcmp(json_text(item, "name", ""), container) != 0)
+        item = json_next(item);
+    return json_text(item, "image", "");
+}
+
 static void image_fails(void *owner)
 {
     struct wpod *pod = owner;
@@ -388,7 +397,7 @@ static void image_fails(void *owner)
     if (pod->gone || pod->deleting)
         return;
     container_set(&pod->build, C_WAITING, "ImagePullBackOff", 0);
-    SET(pod->build.message, "Back-off pulling image");
+    SET(pod->build.message, "Back-off pulling image \"%s\"", image_of(pod->object, "build"));
     changed(pod);
 }
 

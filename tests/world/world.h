@@ -93,6 +93,7 @@ struct world {
     unsigned pods_at_once, pods_most;
     unsigned unexpected; /* job_event_unexpected in the log */
     bool verbose, asked_to_end;
+    const char *image, *variables; /* of every job: a name, JSON; NULL: image:1, [] */
     uint64_t dataops_down_until_ms, quota_until_ms, kubelet_deaf_until_ms;
 };
 extern struct world world;

@@ -47,6 +47,11 @@ void life_note(const char *format UNUSED, ...)
 }
 
 /* base/log.h */
+bool log_enabled(enum log_level level UNUSED)
+{
+    return true;
+}
+
 void log_write(enum log_level level UNUSED, const char *event, const struct log_field *fields, size_t count)
 {
     size_t start = said.length;
