@@ -1,4 +1,4 @@
-/* Child processes on the loop: a changed user, few descriptors, output through pipes, an end. */
+/* Child processes on the loop: confined, a changed user, few descriptors, output through pipes, an end. */
 #ifndef IO_CHILD_H
 #define IO_CHILD_H
 
@@ -10,16 +10,26 @@
 
 struct loop;
 struct child;
+struct confinement;
+
+/* Where programs without a slash in their name are looked for: never in a PATH that somebody else set. */
+#define CHILD_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 struct child_start {
-    const char *const *argv; /* NULL-ended; argv[0] is looked up in PATH when it has no slash */
-    const char *const *env;  /* NULL-ended, the whole environment */
-    const char *folder;      /* working folder or NULL */
-    bool change_user;        /* setgroups({}), setgid, setuid, and drop every capability before exec */
+    const char *const *argv; /* NULL-ended */
+    const char *program;     /* what is started; NULL: argv[0], looked up in CHILD_PATH when it has no slash */
+    const int *program_fd;  /* not NULL: the program behind that descriptor (O_PATH will do) is started, whatever stands
+                               at its path by now; argv[0] is only its name */
+    const char *const *env; /* NULL-ended, the whole environment */
+    /* What it can reach besides the system's programs (io/confine.h), where the kernel has Landlock; NULL: nothing. */
+    const struct confinement *confinement;
+    /* The named exception: why this child has to reach what its user may reach. NULL: it is confined. */
+    const char *unconfined_because;
+    const char *folder; /* working folder or NULL */
+    bool change_user;   /* setgroups({}), setgid, setuid, and drop every capability before exec */
     uid_t uid;
     gid_t gid;
-    bool no_capabilities; /* drop them also when the user stays; either way nothing it runs can gain any (no_new_privs)
-                           */
+    bool no_capabilities; /* drop them also when the user stays; in any case nothing it runs gains any (no_new_privs) */
     int oom_score_adj;    /* 0: as the parent; heavy work asks for 500 */
     const char *input;    /* written to its stdin, borrowed until done; NULL: /dev/null */
     size_t input_length;
@@ -42,6 +52,8 @@ struct child *child_start(struct loop *loop, const struct child_start *start, co
 /* What it wrote last to stdout (unless output_fd took that) and stderr, at most 400 bytes, for error texts. Borrows;
  * also inside ended. */
 const char *child_last_words(const struct child *child);
+/* The path of a program in CHILD_PATH, or NULL; mem_free. */
+char *child_program_find(const char *name);
 /* Sends a signal to the child's process group. */
 void child_signal(struct child *child, int number);
 /* KILL to the group, and ended is not called. NULL is fine. */

@@ -1,20 +1,8 @@
 #include "context.h"
 
-#include "io/child.h"
 #include "job/plan.h"
 
 #include <string.h>
-
-#define CHILD_OOM_SCORE 500
-
-void context_unprivilege(const struct context *context, struct child_start *start)
-{
-    start->no_capabilities = true;
-    start->oom_score_adj = CHILD_OOM_SCORE;
-    start->change_user = context->is_root && context->user_known;
-    start->uid = context->uid;
-    start->gid = context->gid;
-}
 
 const char *context_variable(const struct context *context, const char *key)
 {

@@ -15,7 +15,6 @@ struct paths;
 struct plan;
 struct plan_pair;
 struct relay;
-struct child_start;
 
 struct context {
     struct loop *loop;
@@ -24,7 +23,8 @@ struct context {
     struct relay *relay;
     const struct paths *paths;
     const struct plan *plan;
-    const char *program; /* path of this program, for its children */
+    int program_fd;      /* this program, opened at the start, for its children: not what stands at its path by then */
+    const char *git;     /* path of git, found at the start; NULL: there is none */
     const char *scratch; /* private folder, 0711: git's CA and key files, an empty home */
     bool is_root;
     bool user_known; /* uid and gid are the job's */
@@ -35,8 +35,6 @@ struct context {
 /* The end of a stage: error is BLAME_NONE when it went well. Called once, never before the start returned. */
 typedef void stage_done(void *owner, const struct error *error);
 
-/* Makes a child run as the job's user without capabilities, and the first that the kernel ends when memory is short. */
-void context_unprivilege(const struct context *context, struct child_start *start);
 /* Value of a variable of the plan (the last of that name), or NULL. */
 const char *context_variable(const struct context *context, const char *key);
 

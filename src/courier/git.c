@@ -2,6 +2,7 @@
 
 #include "context.h"
 #include "git_settings.h"
+#include "io/child.h"
 #include "io/file.h"
 #include "job/plan.h"
 #include "text/digest.h"
@@ -13,8 +14,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-#define NAME_MOST    300
-#define PATH_DEFAULT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define NAME_MOST 300
 
 struct git {
     const struct context *context;
@@ -76,15 +76,8 @@ bool git_is_object_name(const char *text)
 
 bool git_has_lfs(void)
 {
-    const char *path = getenv("PATH");
-    while (path && *path) {
-        const size_t length = strcspn(path, ":");
-        OWNED_TEXT char *program = mem_format("%.*s/git-lfs", (int)length, path);
-        if (length > 0 && access(program, X_OK) == 0)
-            return true;
-        path += length + (path[length] == ':');
-    }
-    return false;
+    OWNED_TEXT char *program = child_program_find("git-lfs");
+    return program != NULL;
 }
 
 /* --- environment --- */
@@ -161,9 +154,8 @@ static void environment_quiet(struct words *environment)
 
 static void environment_begin(struct git *git)
 {
-    const char *path = getenv("PATH");
     struct words *environment = &git->environment;
-    words_keep(environment, mem_format("PATH=%s", path ? path : PATH_DEFAULT));
+    words_add(environment, "PATH=" CHILD_PATH);
     words_keep(environment, mem_format("HOME=%s/home", git->context->scratch));
     environment_quiet(environment);
     words_add(environment, "GIT_LFS_SKIP_SMUDGE=1");
@@ -258,7 +250,7 @@ void git_free(struct git *git)
 void git_environment_hostile(const char *project_dir, struct words *environment)
 {
     unsigned configs = 0;
-    words_add(environment, "PATH=" PATH_DEFAULT);
+    words_add(environment, "PATH=" CHILD_PATH);
     words_add(environment, "HOME=/nonexistent");
     environment_quiet(environment);
     /* objects that are missing would be fetched from where, and with what, the repository says */

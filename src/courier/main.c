@@ -1,6 +1,7 @@
 /* dataops-courier: our container in a job's pod (docs/design.md section 1). */
 #include "base/log.h"
 #include "context.h"
+#include "io/child.h"
 #include "io/file.h"
 #include "io/http.h"
 #include "io/loop.h"
@@ -55,7 +56,7 @@ struct courier {
     struct order_watch *orders;
     struct timer *plan_timer;
     uint64_t started_ms;
-    char *program;
+    char *program, *git;
     char scratch[64];
     char *end_json;
     struct error trouble; /* why it could not make ready */
@@ -241,6 +242,7 @@ static void courier_init(struct courier *courier, const char *root)
                                          .output = courier->output,
                                          .paths = &courier->paths,
                                          .scratch = courier->scratch,
+                                         .program_fd = -1,
                                          .is_root = geteuid() == 0 };
     loop_on_signal(courier->loop, SIGTERM, term_came, courier);
 }
@@ -251,7 +253,10 @@ static int courier_ready(struct courier *courier, struct error *error)
     courier->program = ready_own_path(error);
     if (!courier->program || scratch_make(courier, error) < 0)
         return -1;
-    courier->context.program = courier->program;
+    courier->context.program_fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+    if (courier->context.program_fd < 0)
+        return error_errno(error, "open the courier program");
+    courier->context.git = courier->git = child_program_find("git");
     courier->scripts = scripts_new(&courier->context, &scripts_events, courier, error);
     return courier->scripts ? ready_install_step(&courier->paths, courier->program, error) : -1;
 }
@@ -270,6 +275,9 @@ static void courier_clear(struct courier *courier)
     plan_free(courier->plan);
     paths_clear(&courier->paths);
     mem_free(courier->program);
+    mem_free(courier->git);
+    if (courier->context.program_fd >= 0)
+        close(courier->context.program_fd);
     mem_free(courier->end_json);
     loop_free(courier->loop);
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -13,6 +14,7 @@
 #define START_LIMIT_MS 30000u /* step answers RUN within this */
 #define HELD_LIMIT_MS  1000u  /* after the exit, for the output's end */
 #define READ_PIECE     (64u * KIB)
+#define KIN_STEPS_MOST 64u
 
 enum run_state { RUN_NONE, RUN_ASKED, RUN_STARTED, RUN_EXITED };
 
@@ -321,6 +323,35 @@ static void listen_close(struct relay *relay)
     relay->listener = -1;
 }
 
+/* The process that started this one, 0 when that is not in sight, -1 when the process itself is gone. */
+static pid_t parent_of(pid_t pid)
+{
+    char path[48], text[512] = "";
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    const int fd = open(path, O_RDONLY | O_CLOEXEC);
+    const ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    /* "7 (name) S 1 ...": the name may hold anything */
+    const char *after = got > 0 ? strrchr(text, ')') : NULL;
+    int parent = 0;
+    return after && sscanf(after + 1, " %*c %d", &parent) == 1 ? parent : -1;
+}
+
+/* Step lives in another container, so its process is not in sight. What stems from this process, or is gone already,
+ * may be a child that was led to run something: it is not to be taken for the build container. */
+static bool is_own_child(pid_t pid)
+{
+    for (unsigned steps = 0; steps < KIN_STEPS_MOST; steps++) {
+        if (pid == getpid() || pid < 0)
+            return true;
+        if (pid == 0)
+            return false;
+        pid = parent_of(pid);
+    }
+    return true;
+}
+
 static void listen_ready(void *owner, unsigned ready UNUSED)
 {
     struct relay *relay = owner;
@@ -329,9 +360,14 @@ static void listen_ready(void *owner, unsigned ready UNUSED)
     const int peer = accept4(relay->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (peer < 0)
         return;
+    const bool is_known = getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0;
+    if (is_known && is_own_child(credentials.pid)) {
+        close(peer);
+        return;
+    }
     listen_close(relay);
     relay->peer = peer;
-    if (getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0) {
+    if (!is_known) {
         relay_fail(relay, "the user of the build container cannot be told");
         return;
     }

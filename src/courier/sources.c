@@ -3,11 +3,11 @@
 #include "base/backoff.h"
 #include "folders.h"
 #include "git.h"
-#include "io/child.h"
 #include "io/file.h"
 #include "io/loop.h"
 #include "job/plan.h"
 #include "output.h"
+#include "reach.h"
 #include "text/quote.h"
 
 #include <fcntl.h>
@@ -163,28 +163,47 @@ static void child_run(struct sources *sources, const struct child_start *start)
         sources_fail(sources, &error);
 }
 
+/* As the job's user, once that is known and works on the repository. */
+static void job_run(struct sources *sources, enum child_kind kind, struct child_start *start)
+{
+    struct confinement reach;
+    reach_set(sources->context, kind, &reach, start);
+    start->change_user = start->change_user && sources->as_job;
+    child_run(sources, start);
+}
+
 static void git_run(struct sources *sources, const struct words *words)
 {
     const struct context *context = sources->context;
     struct child_start start = { .argv = (const char *const *)words->items,
+                                 .program = context->git,
                                  .env = git_environment(sources->git),
                                  .folder = context->plan->project_dir,
                                  .output_fd = -1,
                                  .pass_fd = -1 };
-    context_unprivilege(context, &start);
-    start.change_user = start.change_user && sources->as_job;
-    child_run(sources, &start);
+    job_run(sources, sources->at == STEP_LFS ? CHILD_LFS : CHILD_GIT, &start);
+}
+
+/* This program again, in another mode. */
+static struct child_start own_start(const struct sources *sources, const char *const *words)
+{
+    static const char *const nothing[] = { NULL };
+    return (struct child_start){ .argv = words,
+                                 .program_fd = &sources->context->program_fd,
+                                 .env = nothing,
+                                 .folder = "/",
+                                 .output_fd = -1,
+                                 .pass_fd = -1 };
 }
 
 /* A large tree takes its time: as a child of courier's own user, so that time limits and orders hold meanwhile. */
 static void clear_run(struct sources *sources, bool is_wanted)
 {
     const struct plan *plan = sources->context->plan;
-    static const char *const nothing[] = { NULL };
-    const char *const words[] = { sources->context->program, "--clear", plan->builds_dir, plan->project_dir, NULL };
-    const struct child_start start = { .argv = words, .env = nothing, .folder = "/", .output_fd = -1, .pass_fd = -1 };
+    const char *const words[] = { "dataops-courier", "--clear", plan->builds_dir, plan->project_dir, NULL };
+    struct child_start start = own_start(sources, words);
     if (is_wanted && file_exists(plan->project_dir))
-        child_run(sources, &start);
+        job_run(sources, CHILD_CLEAR, &start);
     else
         sources_next(sources);
 }
@@ -296,13 +315,9 @@ static int step_give(struct sources *sources, struct error *error)
 static void step_tidy(struct sources *sources)
 {
     const struct plan *plan = sources->context->plan;
-    struct words words = { 0 };
-    words_add(&words, sources->context->program);
-    words_add(&words, "--tidy");
-    words_add(&words, plan->builds_dir);
-    words_add(&words, plan->project_dir);
-    git_run(sources, &words);
-    words_clear(&words);
+    const char *const words[] = { "dataops-courier", "--tidy", plan->builds_dir, plan->project_dir, NULL };
+    struct child_start start = own_start(sources, words);
+    job_run(sources, CHILD_TIDY, &start);
 }
 
 static void git_run_list(struct sources *sources, const char *const *list)

@@ -1,9 +1,9 @@
 #include "transfer.h"
 
 #include "base/strbuf.h"
-#include "io/child.h"
 #include "io/http.h"
 #include "job/plan.h"
+#include "reach.h"
 #include "text/digest.h"
 #include "text/json.h"
 #include "text/quote.h"
@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define PATH_DEFAULT "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define BUSY_TRIES   6
 #define OTHER_TRIES  3
 #define MESSAGE_MOST 200
@@ -38,20 +37,22 @@ void transfer_tls(const struct context *context, struct http_tls *tls)
 struct child *transfer_child(const struct context *context, const char *mode, struct cJSON *request, int fd,
                              char **input, const struct child_events *events, void *owner, struct error *error)
 {
-    static const char *const environment[] = { PATH_DEFAULT, "LANG=C.UTF-8", NULL };
-    const char *const words[] = { context->program, mode, NULL };
+    static const char *const environment[] = { "PATH=" CHILD_PATH, "LANG=C.UTF-8", NULL };
+    const char *const words[] = { "dataops-courier", mode, NULL };
+    struct confinement reach;
     json_set_text(request, "builds_dir", context->plan->builds_dir);
     json_set_text(request, "folder", context->plan->project_dir);
     mem_free(*input);
     *input = json_print(request);
     struct child_start start = { .argv = words,
+                                 .program_fd = &context->program_fd,
                                  .env = environment,
                                  .folder = "/",
                                  .input = *input,
                                  .input_length = strlen(*input),
                                  .output_fd = -1,
                                  .pass_fd = fd };
-    context_unprivilege(context, &start);
+    reach_set(context, strcmp(mode, "--pack") == 0 ? CHILD_PACK : CHILD_UNPACK, &reach, &start);
     return child_start(context->loop, &start, events, owner, error);
 }
 

@@ -1,6 +1,7 @@
 #include "io/child.h"
 
 #include "child_exec.h"
+#include "io/confine.h"
 #include "io/loop.h"
 
 #include <errno.h>
@@ -245,6 +246,12 @@ static int pipes_open(struct pipes *pipes, const struct child_start *start)
     return 0;
 }
 
+static void close_fd(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
 static int take_end(int *end)
 {
     int fd = *end;
@@ -305,32 +312,80 @@ static void watch_it(struct child *child, struct pipes *pipes, const struct chil
         loop_after(loop, &child->timeout, start->timeout_ms, timeout_passed, child);
 }
 
+char *child_program_find(const char *name)
+{
+    for (const char *path = CHILD_PATH; *path;) {
+        const size_t length = strcspn(path, ":");
+        char *program = mem_format("%.*s/%s", (int)length, path, name);
+        if (access(program, X_OK) == 0)
+            return program;
+        mem_free(program);
+        path += length + (path[length] == ':');
+    }
+    return NULL;
+}
+
+/* The path to start, mem_free; NULL when it goes by descriptor. A name that is nowhere stays what it is, and exec says
+ * so. */
+static char *program_path(const struct child_start *start)
+{
+    const char *name = start->program ? start->program : start->argv[0];
+    if (start->program_fd)
+        return NULL;
+    char *found = strchr(name, '/') ? NULL : child_program_find(name);
+    return found ? found : mem_text(name);
+}
+
+/* -1 in *rules when there are none, because the kernel has none or the child is an exception. */
+static int rules_make(const struct child_start *start, int *rules, struct error *error)
+{
+    static const struct confinement nothing;
+    const int abi = start->unconfined_because ? 0 : confine_abi();
+    *rules = -1;
+    if (abi == 0)
+        return 0;
+    *rules = confine_rules(start->confinement ? start->confinement : &nothing,
+                           start->program_fd ? *start->program_fd : -1, abi, error);
+    return *rules < 0 ? error_within(error, "start %s", start->argv[0]) : 0;
+}
+
+static pid_t fork_child(const struct child_start *start, const struct pipes *pipes, int rules)
+{
+    OWNED_TEXT char *path = program_path(start);
+    const struct child_fds fds = { .input = pipes->input[0],
+                                   .output = start->output_fd >= 0 ? start->output_fd : pipes->output[1],
+                                   .errors = pipes->output[1],
+                                   .pass = start->pass_fd,
+                                   .rules = rules,
+                                   .program = path };
+    const pid_t pid = fork();
+    if (pid == 0)
+        child_become(start, &fds, pipes->report[1]);
+    return pid;
+}
+
 struct child *child_start(struct loop *loop, const struct child_start *start, const struct child_events *events,
                           void *owner, struct error *error)
 {
     struct pipes pipes;
+    int rules;
     reap_abandoned();
+    if (rules_make(start, &rules, error) < 0)
+        return NULL;
     if (pipes_open(&pipes, start) < 0) {
         error_errno(error, "start %s: pipe", start->argv[0]);
+        close_fd(rules);
         return NULL;
     }
-    pid_t pid = fork();
-    if (pid == 0) {
-        struct child_fds fds = { .input = pipes.input[0],
-                                 .output = start->output_fd >= 0 ? start->output_fd : pipes.output[1],
-                                 .errors = pipes.output[1],
-                                 .pass = start->pass_fd };
-        child_become(start, &fds, pipes.report[1]);
-    }
-    if (pid < 0) {
+    const pid_t pid = fork_child(start, &pipes, rules);
+    if (pid < 0)
         error_errno(error, "start %s: fork", start->argv[0]);
-        pipes_close(&pipes);
-        return NULL;
-    }
+    close_fd(rules);
     close(take_end(&pipes.report[1]));
     close(take_end(&pipes.output[1]));
-    if (exec_result(pipes.report[0], start, error) < 0) {
-        waitpid(pid, NULL, 0);
+    if (pid < 0 || exec_result(pipes.report[0], start, error) < 0) {
+        if (pid > 0)
+            waitpid(pid, NULL, 0);
         pipes_close(&pipes);
         return NULL;
     }

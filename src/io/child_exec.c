@@ -1,6 +1,8 @@
 /* Everything here runs in a copy of a process with threads: only system calls, no allocation. */
 #include "child_exec.h"
 
+#include "io/confine.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -58,36 +60,46 @@ static int lift(int fd)
     return lifted;
 }
 
-static void close_from(unsigned first)
+static void close_between(unsigned first, unsigned last)
 {
-    if (syscall(SYS_close_range, first, (unsigned)report - 1, 0u) == 0 &&
-        syscall(SYS_close_range, (unsigned)report + 1, ~0u, 0u) == 0)
+    if (first > last || syscall(SYS_close_range, first, last, 0u) == 0)
         return;
     /* kernels before 5.9 */
     struct rlimit limit = { .rlim_cur = 1024 };
     getrlimit(RLIMIT_NOFILE, &limit);
-    unsigned most = limit.rlim_cur < 65536 ? (unsigned)limit.rlim_cur : 65536;
-    for (unsigned fd = first; fd < most; fd++)
-        if (fd != (unsigned)report)
-            close((int)fd);
+    const unsigned most = limit.rlim_cur < 65536 ? (unsigned)limit.rlim_cur : 65536;
+    for (unsigned fd = first; fd <= last && fd < most; fd++)
+        close((int)fd);
 }
 
-static void lay_out(const struct child_fds *fds)
+/* Closes all from first on, but for the report and the program (-1: none). Both close at exec. */
+static void close_from(unsigned first, int program)
+{
+    const unsigned low = (unsigned)(program >= 0 && program < report ? program : report);
+    const unsigned high = program > report ? (unsigned)program : (unsigned)report;
+    close_between(first, low - 1);
+    if (low < high)
+        close_between(low + 1, high - 1);
+    close_between(high + 1, ~0u);
+}
+
+/* The program's descriptor where it is now, or -1. */
+static int lay_out(const struct child_fds *fds, const int *program_fd)
 {
     report = lift(report);
     int input = lift(fds->input), output = lift(fds->output), errors = lift(fds->errors);
     int pass = fds->pass >= 0 ? lift(fds->pass) : -1;
+    int program = program_fd ? lift(*program_fd) : -1;
     if (dup2(input, 0) < 0 || dup2(output, 1) < 0 || dup2(errors, 2) < 0 || (pass >= 0 && dup2(pass, 3) < 0))
         fail("descriptors");
-    close_from(pass >= 0 ? 4 : 3);
+    close_from(pass >= 0 ? 4 : 3, program);
+    return program;
 }
 
 static void drop_capabilities(void)
 {
-    /* With no_new_privs an exec as uid 0 or of a set-uid file gains nothing, and that needs no right of ours, unlike
-     * emptying the bounding set, which is tried as well. */
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        fail("no_new_privs");
+    /* With no_new_privs nothing comes back at exec; emptying the bounding set, which needs a right, is tried as well.
+     */
     for (int number = 0; number <= 63; number++)
         prctl(PR_CAPBSET_DROP, number, 0, 0, 0);
     prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
@@ -119,21 +131,41 @@ static char *const *as_exec_wants(const char *const *strings)
     return either.wanted;
 }
 
-void child_become(const struct child_start *start, const struct child_fds *fds, int report_fd)
+/* An exec as uid 0 or of a set-uid file gains nothing, and rules can be put on without a right. */
+static void confine(const struct child_fds *fds)
+{
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        fail("no_new_privs");
+    if (fds->rules >= 0 && confine_self(fds->rules) < 0)
+        fail("confine");
+}
+
+static _Noreturn void start_program(const struct child_start *start, const char *path, int program)
 {
     static const char *const nothing[] = { NULL };
+    char *const *words = as_exec_wants(start->argv);
+    char *const *environment = as_exec_wants(start->env ? start->env : nothing);
+    if (program >= 0)
+        syscall(SYS_execveat, program, "", words, environment, AT_EMPTY_PATH);
+    else
+        execve(path, words, environment);
+    fail("exec");
+}
+
+void child_become(const struct child_start *start, const struct child_fds *fds, int report_fd)
+{
     report = report_fd;
     setpgid(0, 0);
     reset_signals();
     if (start->oom_score_adj)
         set_oom_score(start->oom_score_adj);
-    lay_out(fds);
+    confine(fds);
+    const int program = lay_out(fds, start->program_fd);
     if (start->change_user)
         change_user(start->uid, start->gid);
     if (start->change_user || start->no_capabilities)
         drop_capabilities();
     if (start->folder && chdir(start->folder) < 0)
         fail("chdir");
-    execvpe(start->argv[0], as_exec_wants(start->argv), as_exec_wants(start->env ? start->env : nothing));
-    fail("exec");
+    start_program(start, fds->program, program);
 }

@@ -7,6 +7,8 @@
 /* Descriptors as the child shall get them; -1: /dev/null. */
 struct child_fds {
     int input, output, errors, pass;
+    int rules;           /* confine_rules; -1: not confined */
+    const char *program; /* NULL: start->program_fd */
 };
 /* Why exec did not happen, as sent through the report pipe. */
 struct child_failure {

@@ -53,6 +53,7 @@ struct pod {
     uint64_t began_ms;
     uid_t courier_uid; /* 0: this user */
     bool old_kernel;   /* one before 5.6: without openat2 */
+    bool no_landlock;  /* one before 5.13, or a container's profile that refuses it */
 };
 
 static inline uint64_t now_ms(void)
@@ -227,11 +228,11 @@ static inline void pod_init(struct pod *pod)
 }
 
 /* From here on, and in what is executed, that system call does not exist. */
-static inline void without_openat2(void)
+static inline void without_system_call(unsigned number)
 {
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_openat2, 0, 1),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
@@ -254,7 +255,9 @@ static inline void pod_start_courier(struct pod *pod)
             (setgroups(0, NULL) < 0 || setgid(pod->courier_uid) < 0 || setuid(pod->courier_uid) < 0))
             _exit(112);
         if (pod->old_kernel)
-            without_openat2();
+            without_system_call(SYS_openat2);
+        if (pod->no_landlock)
+            without_system_call(SYS_landlock_create_ruleset);
         execl(courier, courier, "--root", pod->root, (char *)NULL);
         _exit(110);
     }

@@ -1,14 +1,18 @@
 #include "io/child.h"
 
 #include "base/strbuf.h"
+#include "io/confine.h"
 #include "io/loop.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 /* cmocka needs some of the above */
@@ -74,9 +78,14 @@ static void until_end(struct run *run, uint64_t most_ms)
         loop_turn(run->loop, 20);
 }
 
+/* What these cases look at themselves through. */
+static const struct confinement sees_proc = { .places = { { "/proc", CONFINE_LIST | CONFINE_READ } } };
+
 static struct child_start shell(const char *const *argv)
 {
-    return (struct child_start){ .argv = argv, .env = environment, .output_fd = -1, .pass_fd = -1 };
+    return (struct child_start){
+        .argv = argv, .env = environment, .confinement = &sees_proc, .output_fd = -1, .pass_fd = -1
+    };
 }
 
 #define SHELL(text) ((const char *const[]){ "sh", "-c", (text), NULL })
@@ -278,6 +287,103 @@ static void heavy_work_offers_itself_to_the_oom_killer(void **state)
     assert_string_equal(strbuf_text(&run->output), "500\n");
 }
 
+/* --- what is started, and what it reaches --- */
+
+static void copy_of(const char *program, const char *path)
+{
+    char command[256];
+    snprintf(command, sizeof command, "cp %s %s.new && mv %s.new %s", program, path, path, path);
+    assert_int_equal(system(command), 0);
+}
+
+static void a_program_behind_a_descriptor_is_not_what_stands_at_its_path_by_then(void **state)
+{
+    struct run *run = *state;
+    char folder[] = "/tmp/child-test-XXXXXX", path[64];
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/program", folder);
+    copy_of("/bin/echo", path);
+    const int program = open(path, O_PATH | O_CLOEXEC);
+    copy_of("/bin/false", path);
+    const char *const argv[] = { path, "the first one", NULL };
+    struct child_start start = shell(argv);
+    start.program_fd = &program;
+    begin(run, &start);
+    assert_non_null(run->child);
+    until_end(run, 10000);
+    close(program);
+    unlink(path);
+    rmdir(folder);
+    assert_string_equal(strbuf_text(&run->output), "the first one\n");
+    assert_int_equal(run->status, 0);
+}
+
+static void a_program_is_not_looked_for_in_a_path_that_somebody_set(void **state)
+{
+    struct run *run = *state;
+    char folder[] = "/tmp/child-test-XXXXXX", path[64], *before = mem_text(getenv("PATH"));
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(chmod(folder, 0755), 0);
+    snprintf(path, sizeof path, "%s/echo", folder);
+    copy_of("/bin/false", path);
+    setenv("PATH", folder, 1);
+    const char *const argv[] = { "echo", "ours", NULL };
+    struct child_start start = shell(argv);
+    begin(run, &start);
+    setenv("PATH", before, 1);
+    mem_free(before);
+    assert_non_null(run->child);
+    until_end(run, 10000);
+    unlink(path);
+    rmdir(folder);
+    assert_string_equal(strbuf_text(&run->output), "ours\n");
+}
+
+/* What a child reads of a file that anybody may read. */
+static void reads(struct run *run, const struct confinement *confinement, const char *unconfined_because,
+                  const char *expected)
+{
+    char path[] = "/tmp/child-test-XXXXXX";
+    const int fd = mkstemp(path);
+    assert_int_equal(write(fd, "content", 7), 7);
+    assert_int_equal(fchmod(fd, 0644), 0);
+    close(fd);
+    const char *const argv[] = { "sh", "-c", "cat \"$0\" 2>/dev/null || echo refused", path, NULL };
+    struct child_start start = shell(argv);
+    start.confinement = confinement;
+    start.unconfined_because = unconfined_because;
+    begin(run, &start);
+    assert_non_null(run->child);
+    until_end(run, 10000);
+    unlink(path);
+    assert_string_equal(strbuf_text(&run->output), expected);
+}
+
+static void a_child_of_which_nothing_was_said_reaches_nothing(void **state)
+{
+    if (confine_abi() == 0)
+        skip();
+    reads(*state, NULL, NULL, "refused\n");
+}
+
+static void what_was_allowed_is_reached(void **state)
+{
+    static const struct confinement tmp = { .places = { { "/nowhere", CONFINE_READ }, { "/tmp", CONFINE_READ } } };
+    reads(*state, &tmp, NULL, "content");
+}
+
+static void an_exception_has_a_reason(void **state)
+{
+    reads(*state, NULL, "this case shows that it is one", "content");
+}
+
+static void nothing_gains_rights_even_when_it_keeps_its_own(void **state)
+{
+    struct run *run = *state;
+    run_shell(run, "grep NoNewPrivs /proc/self/status | cut -f2");
+    assert_string_equal(strbuf_text(&run->output), "1\n");
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -297,6 +403,12 @@ int main(void)
         CASE(ids_and_capabilities_are_gone_after_a_change_of_user),
         CASE(root_without_capabilities_cannot_override_permissions),
         CASE(heavy_work_offers_itself_to_the_oom_killer),
+        CASE(a_program_behind_a_descriptor_is_not_what_stands_at_its_path_by_then),
+        CASE(a_program_is_not_looked_for_in_a_path_that_somebody_set),
+        CASE(a_child_of_which_nothing_was_said_reaches_nothing),
+        CASE(what_was_allowed_is_reached),
+        CASE(an_exception_has_a_reason),
+        CASE(nothing_gains_rights_even_when_it_keeps_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
