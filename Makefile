@@ -35,7 +35,7 @@ fuzz: deps-test ## each fuzz target for a minute (SECONDS_EACH=60)
 	@scripts/fuzz $(or $(SECONDS_EACH),60)
 lint: deps-test ## warnings of gcc and clang, analyzer, rules of the house, format, shellcheck
 	@scripts/lint
-image: build deps-image ## build/dataops-runner-image.tar (BASE=image: built on that one)
+image: build deps-image ## build/dataops-runner-image.tar and .spdx.json (BASE=image: built on that one; FRESH=1: with Debian's updates)
 	@deploy/image
 bench: image deps-cluster ## budgets of docs/design.md section 5, on a real Kubernetes, into docs/benchmarks.md
 	@scripts/bench

@@ -16,7 +16,7 @@ _JOBS_NAMES = [JOBS_IMAGE, *(f"docker.io/acme/{name}" for name in ("image:1", "b
 SUITE = "bookworm"
 INCLUDED = "bash,ca-certificates,git"
 # Raise it when what is made below changes, so that nobody goes on with an old one.
-BASE_EDITION = 1
+BASE_EDITION = 2
 JOBS_EDITION = 1
 
 
@@ -50,8 +50,12 @@ def _debian(path: Path, included: str) -> Path:
         done = subprocess.run(command + [m for m in [_mirror()] if m], capture_output=True, text=True, check=False)
         if done.returncode:
             raise Trouble(f"debootstrap failed: {(done.stderr or done.stdout).strip()[-400:]}")
-        for waste in ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/man", "usr/share/locale"):
+        for waste in ("var/cache/apt", "var/lib/apt/lists", "usr/share/man", "usr/share/locale"):
             shutil.rmtree(Path(folder) / waste, ignore_errors=True)
+        # Licences stay: the image that ships is built on this one.
+        for document in (Path(folder) / "usr/share/doc").glob("*/*"):
+            if document.name != "copyright":
+                shutil.rmtree(document) if document.is_dir() and not document.is_symlink() else document.unlink()
         for needed in ("var/cache/apt/archives/partial", "var/lib/apt/lists/partial", "usr/share/man/man1"):
             (Path(folder) / needed).mkdir(parents=True)
         partial = path.with_name(path.name + ".partial")
