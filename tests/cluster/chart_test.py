@@ -299,7 +299,7 @@ def test_a_pull_policy_in_either_spelling_is_one_that_the_program_knows(render, 
     assert render({"jobs": {"pullPolicy": value}}).runner["kubernetes"]["pull_policy"] == "if-not-present"
 
 
-@pytest.mark.parametrize("values", [{}, {"jobs": {"namespace": "jobs"}}])
+@pytest.mark.parametrize("values", [{}, {"jobs": {"namespace": "jobs"}}, {"networkPolicy": {"enabled": True, "denyIngressToJobs": True}}])
 def test_no_line_ends_with_a_blank(render, values):
     assert [line for line in render(values).text.splitlines() if line.endswith(" ")] == []
 
@@ -317,6 +317,85 @@ def test_the_notes_warn(notes):
     assert "values without effect here: unheard" in notes("unheard=1")
 
 
+def _policy(render, runners: str = "", **keys) -> dict:
+    values = {"networkPolicy": {"enabled": True, **keys}} | (_config(runners) if runners else {})
+    (policy,) = render(values).of("NetworkPolicy")
+    return policy
+
+
+def _ports(rule: dict) -> list[int]:
+    return [entry["port"] for entry in rule["ports"]]
+
+
+def test_no_policy_unless_asked_for(render):
+    assert not render().of("NetworkPolicy")
+    assert not render({"networkPolicy": {"metricsFrom": [{"podSelector": {}}]}}).of("NetworkPolicy")
+
+
+def test_a_policy_lets_nobody_in_unless_named(render):
+    """An empty list of peers in a rule means everybody, so there must be no rule."""
+    spec = _policy(render)["spec"]
+    assert spec["ingress"] == [] and sorted(spec["policyTypes"]) == ["Egress", "Ingress"]
+
+
+def test_a_policy_holds_for_the_controller_only(render):
+    out = render({"networkPolicy": {"enabled": True}})
+    (policy,) = out.of("NetworkPolicy")
+    labels = policy["spec"]["podSelector"]["matchLabels"]
+    assert labels and labels == out.of("Deployment")[0]["spec"]["selector"]["matchLabels"]
+
+
+def test_metrics_are_read_by_those_named_and_probed_from_the_nodes(render):
+    peer = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}, "podSelector": {"matchLabels": {"app": "prometheus"}}}
+    (rule,) = _policy(render, metricsFrom=[peer], probeCidrs=["10.0.0.0/16", "fd00::/8"])["spec"]["ingress"]
+    assert rule["from"] == [peer, {"ipBlock": {"cidr": "10.0.0.0/16"}}, {"ipBlock": {"cidr": "fd00::/8"}}]
+    assert _ports(rule) == [9252]
+    (rule,) = _policy(render, probeCidrs=["10.0.0.0/16"])["spec"]["ingress"]
+    assert rule["from"] == [{"ipBlock": {"cidr": "10.0.0.0/16"}}]
+
+
+def test_a_policy_lets_out_to_dns_the_platform_and_the_api_server(render):
+    dns, platform, server = _policy(render)["spec"]["egress"]
+    assert _ports(dns) == [53, 53, 5353, 5353] and {entry["protocol"] for entry in dns["ports"]} == {"UDP", "TCP"}
+    assert _ports(platform) == [443] and _ports(server) == [443, 6443]
+    assert not any("to" in rule for rule in (dns, platform, server))
+    peer, extra = {"namespaceSelector": {}}, {"to": [{"ipBlock": {"cidr": "10.1.0.0/16"}}]}
+    rules = _policy(render, dnsTo=[peer], dataopsCidrs=["203.0.113.0/24"], apiServerCidrs=["10.0.0.1/32"], apiServerPorts=[443], extraEgress=[extra])
+    dns, platform, server, more = rules["spec"]["egress"]
+    assert dns["to"] == [peer] and platform["to"] == [{"ipBlock": {"cidr": "203.0.113.0/24"}}]
+    assert server["to"] == [{"ipBlock": {"cidr": "10.0.0.1/32"}}] and _ports(server) == [443] and more == extra
+
+
+@pytest.mark.parametrize(
+    ("url", "port"),
+    [("https://a.example", 443), ("http://a.example/", 80), ("https://a.example:8443/sub", 8443), ("https://[fd00::1]:8443", 8443), ("https://[fd00::1]", 443)],
+)
+def test_the_platforms_port_is_that_of_its_address(render, url, port):
+    (policy,) = render({"gitlabUrl": url, "networkPolicy": {"enabled": True}}).of("NetworkPolicy")
+    assert _ports(policy["spec"]["egress"][1]) == [port]
+    policy = _policy(render, f'[[runners]]\n  url = "{url}"\n  [runners.kubernetes]\n')
+    assert _ports(policy["spec"]["egress"][1]) == [port], "what runners.config sets wins"
+
+
+@pytest.mark.parametrize("values", [{}, {"jobs": {"namespace": "jobs"}}])
+def test_nobody_may_connect_to_a_jobs_pod_when_that_is_asked_for(render, values):
+    (policy,) = render(values | {"networkPolicy": {"denyIngressToJobs": True}}).of("NetworkPolicy")
+    assert policy["metadata"].get("namespace") == values.get("jobs", {}).get("namespace")
+    assert policy["spec"] == {"podSelector": {"matchLabels": {"dataops-runner/release": "site"}}, "policyTypes": ["Ingress"], "ingress": []}
+
+
+@pytest.mark.parametrize("keys", [{"probeCidrs": ["10.0.0.0"]}, {"metricsFrom": [{}]}, {"dnsPorts": []}, {"metricsform": []}])
+def test_a_policy_that_would_mean_something_else_is_refused(render, keys):
+    with pytest.raises(ValueError, match="networkPolicy"):
+        render({"networkPolicy": {"enabled": True, **keys}})
+
+
+def test_the_notes_say_what_a_policy_does_or_that_it_is_off(notes):
+    text = notes("networkPolicy.enabled=true", "gitlabUrl=https://a.example:8443")
+    assert "any address at port 8443" in text and "nobody may read its metrics" in text and "WARNING" not in text
+    assert "WARNING: networkPolicy.enabled is false, so these do nothing: probeCidrs" in notes("networkPolicy.probeCidrs={10.0.0.0/16}")
+
+
 def test_pull_secrets_reach_controller_and_jobs(render):
     out = render({"imagePullSecrets": ["a", {"name": "b"}], "global": {"imagePullSecrets": ["a"]}})
     assert [entry["name"] for entry in out.pod["imagePullSecrets"]] == ["a", "b"]
@@ -328,5 +407,5 @@ def test_quotes_and_dollars_arrive_as_they_are(render):
     assert render({"jobs": {"env": {"A": value}}, "agentName": value}).runner["environment"] == [f"A={value}"]
 
 
-def test_install_yaml_is_the_chart_with_defaults():
+def test_the_manifests_are_the_chart_with_defaults():
     subprocess.run([REPOSITORY / "deploy/check-manifests"], check=True)

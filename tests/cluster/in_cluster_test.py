@@ -178,6 +178,26 @@ class TestRegistration:
         return [r for r in dataops.runners() if r["description"] == site.tag]
 
 
+class TestNetworkPolicies:
+    """The node's network enforces none, so this shows no more than that the API server takes them as they are meant."""
+
+    def test_the_api_server_takes_them_whole(self, home):
+        given = list(yaml.safe_load_all((ROOT / "manifests/networkpolicy.yaml").read_text()))
+        taken = json.loads(home.place.kubectl("apply", "--dry-run=server", "--validate=strict", "-o", "json", "-f", "manifests/networkpolicy.yaml"))
+        specs = {item["metadata"]["name"]: item["spec"] for item in taken["items"]}
+        assert specs.keys() == {"dataops-runner", "dataops-runner-jobs"}
+        assert specs["dataops-runner"] == {key: value for key, value in given[0]["spec"].items() if value != []}
+
+    def test_the_jobs_policy_finds_every_jobs_pod(self, home):
+        _, policy = yaml.safe_load_all((ROOT / "manifests/networkpolicy.yaml").read_text())
+        ((key, value),) = policy["spec"]["podSelector"]["matchLabels"].items()
+        job = home.job(["echo going; sleep 5"])
+        job.wait_trace(rb"\ngoing")
+        found = json.loads(home.place.kubectl("get", "pods", "-n", home.namespace, "-l", f"{key}={value}", "-o", "json"))["items"]
+        assert {pod["metadata"]["name"] for pod in job.pods()} <= {pod["metadata"]["name"] for pod in found}
+        job.succeeds()
+
+
 class TestManifests:
     """manifests/install.yaml as it stands, in the namespace that it is made for."""
 

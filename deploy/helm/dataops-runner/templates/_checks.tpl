@@ -5,10 +5,19 @@
     "logLevel" "logFormat" "shutdownTimeout" "terminationGracePeriodSeconds" "certsSecretName" "vaultSecret" "vault" "runners" "jobs"
     "agentCache" "localConfig" "rbac" "serviceAccount" "podSecurityContext" "securityContext" "resources" "strategy"
     "revisionHistoryLimit" "affinity" "nodeSelector" "tolerations" "topologySpreadConstraints" "priorityClassName" "hostAliases" "podLabels"
-    "podAnnotations" "extraEnv" "volumes" "volumeMounts" "probes" "metrics" "maximumTimeout" -}}
+    "podAnnotations" "extraEnv" "volumes" "volumeMounts" "probes" "metrics" "networkPolicy" "maximumTimeout" -}}
 {{- $unknown := list -}}
 {{- range $key, $_ := .Values }}{{ if not (has $key $known) }}{{ $unknown = append $unknown $key }}{{ end }}{{ end -}}
 {{- join ", " $unknown -}}
+{{- end -}}
+
+{{/* Keys of networkPolicy that somebody set although the policy is off. */}}
+{{- define "dataops-runner.idlePolicy" -}}
+{{- $idle := list -}}
+{{- if not .Values.networkPolicy.enabled -}}
+{{- range list "metricsFrom" "probeCidrs" "dnsTo" "dataopsCidrs" "apiServerCidrs" "extraEgress" }}{{ if get $.Values.networkPolicy . }}{{ $idle = append $idle . }}{{ end }}{{ end -}}
+{{- end -}}
+{{- join ", " $idle -}}
 {{- end -}}
 
 {{- define "dataops-runner.checks" -}}

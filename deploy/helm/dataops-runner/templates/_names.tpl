@@ -94,6 +94,14 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- .Values.dataopsUrl | default .Values.gitlabUrl | trimSuffix "/" -}}
 {{- end -}}
 
+{{/* The port that the controller reaches the platform at: of the url in runners.config, else of gitlabUrl. */}}
+{{- define "dataops-runner.urlPort" -}}
+{{- $table := include "dataops-runner.table" (dict "text" (tpl .Values.runners.config .) "header" "\\[\\[runners\\]\\]") -}}
+{{- $line := regexFind "(?m)^[ \\t]*url[ \\t]*=[ \\t]*[\"'][^\"']*" $table -}}
+{{- $url := regexReplaceAll "^.*[\"']" $line "" | default (include "dataops-runner.url" .) | urlParse -}}
+{{- regexFind "[0-9]+$" (regexFind ":[0-9]+$" $url.host) | default (eq $url.scheme "http" | ternary "80" "443") -}}
+{{- end -}}
+
 {{- define "dataops-runner.agentName" -}}
 {{- .Values.agentName | default .Values.runners.name | default .Release.Name -}}
 {{- end -}}
