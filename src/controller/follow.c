@@ -43,7 +43,7 @@ struct follow {
     uint64_t early_ms;      /* when the first of these early ends came */
     uint64_t probe_ms;      /* reading by time: when following is tried again */
     bool by_time;           /* following is not to be had: plain reads, one after the other */
-    bool from_start;        /* the next read starts at byte 0 */
+    bool from_start;        /* the next read starts at byte 0, until one from there brings something */
     bool container_over, pod_gone, paused, over, read_any;
     bool was_read, streaming, told_refused;
     bool is_last;           /* this read began after the container had ended */
@@ -224,6 +224,7 @@ static void follow_data(void *owner, const char *bytes, size_t length)
 
     if (follow->first_data_ms == 0)
         follow->first_data_ms = loop_now_ms(follow->loop);
+    follow->from_start = false; /* a read that brought nothing does not count as one from there */
     for (;;) {
         size_t used = 0;
         enum record_news news = record_feed(&follow->reader, bytes + at, length - at, &used);
@@ -333,7 +334,6 @@ static void follow_start_read(struct follow *follow)
     if (follow->read_any)
         record_reader_restart(&follow->reader, request.since_unix_s == 0);
     follow->read_any = true;
-    follow->from_start = false;
     follow->streaming = streaming;
     follow->is_last = follow->container_over;
     follow->began_ms = loop_now_ms(follow->loop);
@@ -415,6 +415,7 @@ void follow_rewind(struct follow *follow, uint64_t offset)
     record_reader_init(&follow->reader, offset);
     follow->read_any = false;
     follow->from_start = true;
+    follow->since_s = 0; /* the mark of that time is forgotten */
     follow->again = follow->over;
     follow->over = follow->paused = false;
     follow->last_reads = follow->broken = 0;

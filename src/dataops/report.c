@@ -71,8 +71,11 @@ static void step_due(void *owner)
 
 void report_failed(struct trace *trace, const struct error *error)
 {
-    uint64_t wait_ms = ROUND_FIRST_MS << (trace->rounds < 16 ? trace->rounds : 16);
+    uint64_t now_ms = loop_now_ms(trace->loop);
+    uint64_t whole_ms = ROUND_FIRST_MS << (trace->rounds < 16 ? trace->rounds : 16);
+    uint64_t wait_ms = whole_ms < ROUND_MOST_MS ? whole_ms : ROUND_MOST_MS;
 
+    wait_ms += loop_random(trace->loop) % (wait_ms / 4 + 1); /* not all jobs at once */
     trace->rounds++;
     if (trace->rounds >= trace->rounds_most) {
         trace->final_error = *error;
@@ -80,18 +83,21 @@ void report_failed(struct trace *trace, const struct error *error)
         report_over(trace);
         return;
     }
-    trace_timer(trace, wait_ms < ROUND_MOST_MS ? wait_ms : ROUND_MOST_MS, step_due);
+    trace->retry_ms = now_ms + wait_ms;
+    trace_timer(trace, wait_ms, step_due);
 }
 
 /* DataOps lost the log: everything once more, from the reader. */
 static void resend_all(struct trace *trace, const struct dataops_answer *answer)
 {
-    if (++trace->rounds >= trace->rounds_most) {
+    if (++trace->moved >= trace->rounds_most) {
+        trace->rounds = trace->rounds_most;
         report_failed(trace, &answer->error);
         return;
     }
     trace_drop_bytes(trace);
     trace->position = trace->wanted = 0;
+    trace_move_slowly(trace);
     trace_timer(trace, trace->interval_ms, step_due);
     trace->events.wants(trace->owner);
 }
@@ -152,6 +158,8 @@ void report_step(struct trace *trace)
         return;
     if (trace->aborted)
         report_over(trace);
+    else if (!trace->gave_up_bytes && trace_pending(trace) > 0 && loop_now_ms(trace->loop) < trace->retry_ms)
+        trace_timer(trace, trace->retry_ms - loop_now_ms(trace->loop), step_due);
     else if (!trace->gave_up_bytes && trace_pending(trace) > 0)
         trace_send(trace);
     else if (!trace->gave_up_bytes && trace->wanted < trace->end_at)

@@ -18,7 +18,10 @@
 #define INTERVAL_MS   3000u
 #define TOUCH_MS      30000u
 #define RETRY_MS      1000u
-#define REFUSALS_MOST 3u /* 416 in a row that are answered at once */
+#define MOVES_AT_ONCE 3u /* 416 that are answered at once; past these ever more slowly, whatever comes between them */
+#define MOVE_MS       2000u
+#define MOVE_MOST_MS  60000u
+#define MOVES_CALM_MS 120000u
 
 size_t trace_pending(const struct trace *trace)
 {
@@ -43,6 +46,10 @@ struct trace *trace_new(const struct trace_input *input, const struct trace_even
     trace->events = *events;
     trace->owner = owner;
     trace->interval_ms = INTERVAL_MS;
+    trace->fails = (struct pace){ .first_ms = RETRY_MS, .calm_ms = PACE_NEVER_CALM };
+    trace->moves = (struct pace){
+        .first_ms = MOVE_MS, .most_ms = MOVE_MOST_MS, .calm_ms = MOVES_CALM_MS, .at_once = MOVES_AT_ONCE
+    };
     trace->told_ms = loop_now_ms(trace->loop);
     trace_schedule(trace);
     return trace;
@@ -136,13 +143,20 @@ static void failed(struct trace *trace, const struct error *error)
         report_failed(trace, error);
         return;
     }
-    uint64_t wait_ms = RETRY_MS << (trace->failures < 16 ? trace->failures : 16);
-    trace->failures++;
-    trace->retry_ms = loop_now_ms(trace->loop) + (wait_ms < trace->interval_ms ? wait_ms : trace->interval_ms);
+    uint64_t now_ms = loop_now_ms(trace->loop);
+    trace->fails.most_ms = trace->interval_ms;
+    trace->retry_ms = now_ms + pace_next_ms(&trace->fails, now_ms, loop_random(trace->loop));
     trace_schedule(trace);
 }
 
 /* --- PATCH --- */
+
+void trace_move_slowly(struct trace *trace)
+{
+    uint64_t now_ms = loop_now_ms(trace->loop);
+
+    trace->retry_ms = now_ms + pace_next_ms(&trace->moves, now_ms, loop_random(trace->loop));
+}
 
 bool trace_reposition(struct trace *trace, uint64_t position)
 {
@@ -178,12 +192,14 @@ static void refused_range(struct trace *trace, const struct dataops_answer *answ
 {
     uint64_t stored;
 
-    if (!stored_bytes(answer->reply, &stored) || (stored == trace->position && trace->position_known) ||
-        ++trace->refusals > REFUSALS_MOST) {
-        trace->refusals = 0;
+    if (!stored_bytes(answer->reply, &stored) || (stored == trace->position && trace->position_known)) {
         failed(trace, &answer->error);
         return;
     }
+    trace_move_slowly(trace);
+    /* the result counts for more than bytes that DataOps does not keep */
+    if (trace->phase == TRACE_FINAL && ++trace->moved >= trace->rounds_most)
+        trace->gave_up_bytes = true;
     trace->position_known = true;
     trace->has_patched = false; /* nothing was stored, so the next one need not wait */
     bool wants = trace_reposition(trace, stored);
@@ -200,7 +216,8 @@ static void patched(void *owner, const struct dataops_answer *answer)
         trace->position += trace->flight.length;
         trace->has_patched = trace->position_known; /* the piece that asked for the position need not delay the rest */
         trace->position_known = true;
-        trace->failures = trace->refusals = trace->rounds = 0;
+        trace->rounds = 0;
+        pace_reset(&trace->fails);
         trace->told_ms = loop_now_ms(trace->loop);
         strbuf_clear(&trace->flight);
         if (trace->buffer.length == 0)
@@ -260,7 +277,7 @@ static void touched(void *owner, const struct dataops_answer *answer)
         failed(trace, &answer->error);
         return;
     }
-    trace->failures = 0;
+    pace_reset(&trace->fails);
     trace->told_ms = loop_now_ms(trace->loop);
     trace_schedule(trace);
 }

@@ -3,6 +3,7 @@
 #ifndef SRC_DATAOPS_TRACE_STATE_H
 #define SRC_DATAOPS_TRACE_STATE_H
 
+#include "base/pace.h"
 #include "dataops/trace.h"
 
 struct timer;
@@ -37,9 +38,10 @@ struct trace {
     bool refused;  /* trace_put took less than it was given */
 
     /* pacing */
-    uint64_t interval_ms, patched_ms, told_ms, pending_since_ms, retry_ms;
+    uint64_t interval_ms, patched_ms, told_ms, pending_since_ms;
+    uint64_t retry_ms;        /* nothing is sent before, but the first and the last word */
+    struct pace fails, moves; /* sends that failed; answers that say DataOps is elsewhere, or wants all again */
     bool has_patched;
-    unsigned failures, refusals;
 
     bool told_cancel, aborted;
     void (*accepted)(void *owner, bool go, bool canceling);
@@ -49,6 +51,7 @@ struct trace {
     enum reason reason;
     int exit_code;
     unsigned rounds, rounds_most;
+    unsigned moved; /* how often DataOps was elsewhere, or wanted all again, since trace_finish */
     uint64_t end_at, final_since_ms;
     struct error final_error;
 };
@@ -60,6 +63,9 @@ bool trace_crc_is_whole(const struct trace *trace);
 void trace_schedule(struct trace *trace);
 /* Sends the next PATCH; something is pending and no call is open. */
 void trace_send(struct trace *trace);
+/* DataOps is elsewhere, or wants all again: the next send waits longer each time that this comes soon after the last.
+ */
+void trace_move_slowly(struct trace *trace);
 /* DataOps' position is another one than we thought; true when the reader has to read again. */
 bool trace_reposition(struct trace *trace, uint64_t position);
 void trace_drop_bytes(struct trace *trace);

@@ -108,6 +108,27 @@ static void reading_by_time_begins_at_the_last_line_that_was_read(void **state)
     assert_int_equal(last.since_unix_s, 1767225600);
 }
 
+/* The marks of a time in the middle prove nothing to a reader that begins again. */
+static void a_read_from_the_start_that_brings_nothing_is_tried_from_the_start_again(void **state)
+{
+    (void)state;
+    prints("one\n");
+    prints("two\n");
+    is_not_followed();
+    clock_pass(3000);
+    line_s = 1767225600;
+    gives_file_from(0);
+    follow_rewind(follow, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        clock_pass(10000);
+        assert_true(is_open);
+        assert_int_equal(last.since_unix_s, 0);
+        ends(LOG_UNREACHABLE);
+    }
+    clock_pass(10000);
+    assert_int_equal(last.since_unix_s, 0);
+}
+
 static void the_end_of_the_container_is_read_at_once(void **state)
 {
     (void)state;
@@ -257,6 +278,7 @@ int main(void)
         FOLLOW_TEST(a_kubelet_that_cannot_follow_is_read_every_one_to_three_seconds_while_output_comes),
         FOLLOW_TEST(a_silent_log_is_read_more_rarely),
         FOLLOW_TEST(reading_by_time_begins_at_the_last_line_that_was_read),
+        FOLLOW_TEST(a_read_from_the_start_that_brings_nothing_is_tried_from_the_start_again),
         FOLLOW_TEST(the_end_of_the_container_is_read_at_once),
         FOLLOW_TEST(a_read_that_began_before_the_container_ended_is_not_the_last_word),
         FOLLOW_TEST(following_comes_back_when_the_kubelet_has_room_again),

@@ -115,7 +115,7 @@ static inline size_t count_of(const struct world *world, const char *method)
     return count;
 }
 
-static const struct asked *nth(const struct world *world, const char *method, size_t n)
+static inline const struct asked *nth(const struct world *world, const char *method, size_t n)
 {
     for (size_t i = 0; i < world->count; i++) {
         if (strcmp(world->history[i].method, method) == 0 && n-- == 0)
