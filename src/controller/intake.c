@@ -54,7 +54,8 @@ static void intake_refused(struct intake *intake, const struct error *error)
 
 static void intake_poll(struct intake *intake);
 
-/* A body over the ceiling or cut off: the job is failed when its id and token were seen. */
+/* A body over the ceiling or cut off: the job is failed when its id and token were seen. The next poll keeps its pace:
+ * a DataOps that always answers so would otherwise be asked without a pause. */
 static void intake_broken_payload(struct intake *intake, const struct dataops_answer *answer)
 {
     uint64_t id = 0;
@@ -70,11 +71,13 @@ static void intake_broken_payload(struct intake *intake, const struct dataops_an
 
 static void intake_got_job(struct intake *intake, const struct dataops_answer *answer)
 {
+    const struct run *run = NULL;
+
     if (answer->error.blame != BLAME_NONE)
         intake_broken_payload(intake, answer);
     else
-        run_new(intake, answer->reply->body.bytes, answer->reply->body.length);
-    intake->wants_poll = !intake->runner->strict_check_interval;
+        run = run_new(intake, answer->reply->body.bytes, answer->reply->body.length);
+    intake->wants_poll = run != NULL && run->job != NULL && !intake->runner->strict_check_interval;
 }
 
 static void intake_answered(void *owner, const struct dataops_answer *answer)

@@ -3,6 +3,7 @@
  * next by one timer. */
 #include "kube/lease.h"
 
+#include "base/pace.h"
 #include "connection.h"
 #include "text/json.h"
 
@@ -18,6 +19,10 @@ enum {
     TRY_MS = 3000,   /* one request; two of them fit between doubt and the end of the lease */
     AGAIN_MS = 1000, /* after a failure, plus as much jitter */
     FORBIDDEN_MS = 30000,
+    AT_ONCE_MOST = 4, /* what leads from one request to the next without a wait: read, write, conflict, read ... */
+    AT_ONCE_MS = 500,
+    AT_ONCE_MOST_MS = 5000,
+    AT_ONCE_CALM_MS = 4000, /* a renewal comes later */
 };
 
 struct kube_lease {
@@ -26,6 +31,7 @@ struct kube_lease {
     char *ns, *name, *identity, *label, *value;
     unsigned duration_s;
     uint64_t renew_ms, doubt_ms;
+    struct pace at_once;
     const struct kube_lease_events *events;
     void *owner;
     void (*gone)(void *owner); /* after release */
@@ -128,6 +134,12 @@ static void again(struct kube_lease *lease, uint64_t delay_ms, loop_due *then)
     loop_after(lease->loop, &lease->next, delay_ms, then, lease);
 }
 
+/* The next request follows from the answer; not faster and faster when answers lead in a circle. */
+static void at_once(struct kube_lease *lease, loop_due *then)
+{
+    again(lease, pace_next_ms(&lease->at_once, loop_now_ms(lease->loop), loop_random(lease->loop)), then);
+}
+
 static void failed(struct kube_lease *lease, const struct kube_answer *answer)
 {
     uint64_t wait_ms = answer->kind == KUBE_FORBIDDEN ? FORBIDDEN_MS : AGAIN_MS;
@@ -171,7 +183,7 @@ static void is_taken(struct kube_lease *lease, const char *holder)
     timer_stop(&lease->doubt);
     uint64_t silent_ms = now - lease->observed_ms;
     if (silent_ms >= duration_ms) {
-        again(lease, 0, lease_write);
+        at_once(lease, lease_write);
     } else {
         uint64_t left_ms = duration_ms - silent_ms;
         again(lease, (left_ms < lease->renew_ms ? left_ms : lease->renew_ms) + loop_random(lease->loop) % 100,
@@ -193,7 +205,7 @@ static void was_read(void *owner, const struct kube_answer *answer)
     lease->call = NULL;
     if (answer->kind == KUBE_MISSING) {
         keep_object(lease, NULL);
-        again(lease, 0, lease_write);
+        at_once(lease, lease_write);
     } else if (answer->kind != KUBE_OK) {
         failed(lease, answer);
     } else {
@@ -201,7 +213,7 @@ static void was_read(void *owner, const struct kube_answer *answer)
         const char *holder = holder_of(lease->object);
         /* a Lease of ours from before is renewed at once: that is the proof */
         if (*holder == '\0' || strcmp(holder, lease->identity) == 0)
-            again(lease, 0, lease_write);
+            at_once(lease, lease_write);
         else
             is_taken(lease, holder);
     }
@@ -215,7 +227,7 @@ static void was_written(void *owner, const struct kube_answer *answer)
         keep_object(lease, answer->object);
         is_mine(lease);
     } else if (answer->kind == KUBE_CONFLICT || answer->kind == KUBE_EXISTS || answer->kind == KUBE_MISSING) {
-        again(lease, 0, lease_read); /* somebody was faster, or our own answer was lost */
+        at_once(lease, lease_read); /* somebody was faster, or our own answer was lost */
     } else {
         failed(lease, answer);
     }
@@ -262,6 +274,9 @@ struct kube_lease *kube_lease_start(struct kube *kube, const struct kube_lease_r
     lease->duration_s = request->duration_s ? request->duration_s : DURATION_S;
     lease->renew_ms = request->renew_ms ? request->renew_ms : RENEW_MS;
     lease->doubt_ms = request->doubt_ms ? request->doubt_ms : DOUBT_MS;
+    lease->at_once = (struct pace){
+        .first_ms = AT_ONCE_MS, .most_ms = AT_ONCE_MOST_MS, .calm_ms = AT_ONCE_CALM_MS, .at_once = AT_ONCE_MOST
+    };
     lease->events = events;
     lease->owner = owner;
     again(lease, 0, lease_read);

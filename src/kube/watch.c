@@ -1,12 +1,13 @@
 /* List, then watch over a websocket, for ever (kubernetes-api: section 1.7).
  *
  * One state: a list call, a stream, a question why a handshake was refused, or a wait are under way, never two of them.
- * Whatever ends, decides what comes next by one call of again(). Callbacks of the owner may stop the watch, so what
- * calls them looks at watch->stopped afterwards. */
+ * Whatever ends, decides what comes next by one call of again(), which has a pace for it: no end, and nothing that
+ * came before it, leads to a list or a stream without a pause more than a few times in a row. Callbacks of the owner
+ * may stop the watch, so what calls them looks at watch->stopped afterwards. */
 #include "kube/watch.h"
 
 #include "answer.h"
-#include "base/backoff.h"
+#include "base/pace.h"
 #include "connection.h"
 #include "text/json.h"
 #include "text/url.h"
@@ -20,12 +21,16 @@ enum {
     PAGE = 100,             /* keeps the peak of a big list small */
     PAGE_MOST = 32 * 1024 * 1024,
     OBJECTS_MOST = 50000,
+    PAGES_MOST = 2 * OBJECTS_MOST / PAGE,
     RELIST_MS = 450 * 1000,
     FIRST_BACKOFF_MS = 800,
     MOST_BACKOFF_MS = 30 * 1000,
     SERVER_TIMEOUT_S = 240, /* to 600 */
     HEALTHY_MS = 120 * 1000,
     BRIEF_MS = 1000,
+    ENDS_CALM_MS = 10 * 1000, /* an end after so long is ordinary: proxies close what is idle */
+    NEWS_CALM_MS = 60 * 1000, /* a version that expires, a token that was renewed */
+    NEWS_AT_ONCE = 3,
     GIVE_UP_VERSION_MS = 60 * 1000,
     TOO_LARGE_VERSION_MS = 1000,
     REASON_TIMEOUT_MS = 10 * 1000,
@@ -54,8 +59,10 @@ struct kube_watch {
     uint64_t opened_ms, failing_since_ms;
     unsigned stream_events, server_timeout_s;
     int refused_status;
-    struct backoff backoff;
+    /* failures; ends of streams that had worked; what is answered at once when it does not come often */
+    struct pace failures, ends, news;
     char *page; /* continue token */
+    unsigned pages;
     bool whole; /* list without pages: a page had expired */
     bool stopped;
     bool tried_new_token; /* after a 401 */
@@ -63,7 +70,8 @@ struct kube_watch {
     struct error trouble; /* as last reported */
 };
 
-static void again(struct kube_watch *watch, enum next_step next, uint64_t delay_ms);
+/* Not before least_ms. */
+static void again(struct kube_watch *watch, enum next_step next, struct pace *pace, uint64_t least_ms);
 
 /* --- telling the owner --- */
 
@@ -97,7 +105,7 @@ static void set_version(struct kube_watch *watch, const char *version)
 static void note_health(struct kube_watch *watch)
 {
     if (watch->opened_ms && loop_now_ms(watch->loop) - watch->opened_ms >= HEALTHY_MS) {
-        backoff_reset(&watch->backoff);
+        pace_reset(&watch->failures);
         watch->failing_since_ms = 0;
     }
 }
@@ -113,7 +121,7 @@ static void failed(struct kube_watch *watch, enum next_step next)
         watch->failing_since_ms = now;
         next = STEP_LIST;
     }
-    again(watch, next, backoff_next_ms(&watch->backoff, loop_random(watch->loop)));
+    again(watch, next, &watch->failures, 0);
 }
 
 /* The version is too old: list anew, at once for the first time. */
@@ -122,7 +130,7 @@ static void expired(struct kube_watch *watch)
     bool first = !watch->expired;
     watch->expired = true;
     if (first)
-        again(watch, STEP_LIST, 0);
+        again(watch, STEP_LIST, &watch->news, 0);
     else
         failed(watch, STEP_LIST);
 }
@@ -134,12 +142,11 @@ static void react(struct kube_watch *watch, const struct kube_answer *answer)
     if (answer->kind == KUBE_EXPIRED || strcmp(reason, "Expired") == 0 || strcmp(reason, "Gone") == 0) {
         expired(watch);
     } else if (answer->kind == KUBE_BUSY) {
-        uint64_t wait_ms = backoff_next_ms(&watch->backoff, loop_random(watch->loop));
-        again(watch, STEP_CONNECT, answer->retry_after_ms > wait_ms ? answer->retry_after_ms : wait_ms);
+        again(watch, STEP_CONNECT, &watch->failures, answer->retry_after_ms);
     } else if (answer_has_cause(answer->object, "ResourceVersionTooLarge")) {
-        again(watch, STEP_LIST, TOO_LARGE_VERSION_MS);
+        again(watch, STEP_LIST, &watch->news, TOO_LARGE_VERSION_MS);
     } else if (answer->kind == KUBE_FORBIDDEN) {
-        again(watch, STEP_CONNECT, watch->backoff.most_ms);
+        again(watch, STEP_CONNECT, &watch->failures, watch->failures.most_ms);
     } else {
         failed(watch, STEP_CONNECT);
     }
@@ -253,7 +260,7 @@ static void reason_known(void *owner, const struct kube_answer *answer)
     struct kube_watch *watch = owner;
     watch->call = NULL;
     if (answer->kind == KUBE_OK && watch->refused_status == 429) {
-        again(watch, STEP_CONNECT, 0);
+        again(watch, STEP_CONNECT, &watch->news, 0);
         return;
     }
     struct error error = answer->error;
@@ -286,7 +293,7 @@ static void handshake_refused(struct kube_watch *watch, int status, const struct
         expired(watch);
     } else if (status == 401 && !watch->tried_new_token) {
         watch->tried_new_token = true; /* every connect reads the token anew */
-        again(watch, STEP_CONNECT, 0);
+        again(watch, STEP_CONNECT, &watch->news, 0);
     } else if (status) {
         ask_for_reason(watch);
     } else {
@@ -317,8 +324,8 @@ static void stream_closed(void *owner, int status, bool had_opened, const struct
     }
     /* Only the end that was asked for comes at a time of our own; any other may hit all clients at once. */
     bool asked_for = lived_ms + 2000 >= watch->server_timeout_s * 1000ull;
-    uint64_t spread_ms = asked_for ? ORDINARY_END_JITTER_MS : 2 * watch->backoff.first_ms;
-    again(watch, STEP_CONNECT, loop_random(watch->loop) % (spread_ms + 1));
+    again(watch, STEP_CONNECT, asked_for ? &watch->news : &watch->ends,
+          loop_random(watch->loop) % (ORDINARY_END_JITTER_MS + 1));
 }
 
 static const struct ws_events stream_events = { stream_opened, stream_data, stream_closed };
@@ -341,7 +348,7 @@ static void list_page(struct kube_watch *watch);
 static void relist_due(void *owner)
 {
     struct kube_watch *watch = owner;
-    again(watch, STEP_LIST, 0);
+    again(watch, STEP_LIST, &watch->news, 0);
 }
 
 static void list_complete(struct kube_watch *watch, const char *version)
@@ -371,20 +378,21 @@ static void list_trouble(struct kube_watch *watch, const struct kube_answer *ans
 {
     if (answer->kind == KUBE_EXPIRED && watch->page) {
         watch->whole = true;
-        again(watch, STEP_LIST, 0);
+        again(watch, STEP_LIST, &watch->news, 0);
         return;
     }
     struct error error = answer->error;
     if (answer->kind == KUBE_OK)
-        error_set(&error, BLAME_REMOTE, 0, "list %s: an answer without resourceVersion, or with more than %d objects",
-                  watch->resource, OBJECTS_MOST);
+        error_set(&error, BLAME_REMOTE, 0,
+                  "list %s: an answer without resourceVersion, or with more than %d objects or %d pages",
+                  watch->resource, OBJECTS_MOST, PAGES_MOST);
     tell_trouble(watch, &error);
     if (watch->stopped)
         return;
     if (answer_has_cause(answer->object, "ResourceVersionTooLarge"))
-        again(watch, STEP_LIST, TOO_LARGE_VERSION_MS);
+        again(watch, STEP_LIST, &watch->news, TOO_LARGE_VERSION_MS);
     else if (answer->kind == KUBE_FORBIDDEN)
-        again(watch, STEP_LIST, watch->backoff.most_ms);
+        again(watch, STEP_LIST, &watch->failures, watch->failures.most_ms);
     else
         failed(watch, STEP_LIST);
 }
@@ -396,7 +404,8 @@ static void page_came(void *owner, const struct kube_answer *answer)
     const char *version = json_text(metadata, "resourceVersion", "");
     const char *more = json_text(metadata, "continue", "");
     watch->call = NULL;
-    if (answer->kind != KUBE_OK || !*version || watch_store_count(&watch->store) > OBJECTS_MOST) {
+    if (answer->kind != KUBE_OK || !*version || watch_store_count(&watch->store) > OBJECTS_MOST ||
+        ++watch->pages > PAGES_MOST) {
         list_trouble(watch, answer);
         return;
     }
@@ -438,6 +447,7 @@ static void list_begin(struct kube_watch *watch)
 {
     mem_free(watch->page);
     watch->page = NULL;
+    watch->pages = 0;
     watch_store_begin(&watch->store);
     list_page(watch);
 }
@@ -464,11 +474,12 @@ static void let_go(struct kube_watch *watch)
     strbuf_cut(&watch->message, 0);
 }
 
-static void again(struct kube_watch *watch, enum next_step next, uint64_t delay_ms)
+static void again(struct kube_watch *watch, enum next_step next, struct pace *pace, uint64_t least_ms)
 {
+    uint64_t wait_ms = pace_next_ms(pace, loop_now_ms(watch->loop), loop_random(watch->loop));
     let_go(watch);
     watch->next = next;
-    loop_after(watch->loop, &watch->wait, delay_ms, wait_over, watch);
+    loop_after(watch->loop, &watch->wait, wait_ms > least_ms ? wait_ms : least_ms, wait_over, watch);
 }
 
 struct kube_watch *kube_watch_start(struct kube *kube, const char *ns, const char *resource, const char *selector,
@@ -489,11 +500,16 @@ struct kube_watch *kube_watch_start(struct kube *kube, const char *ns, const cha
         watch->tuning.relist_ms = RELIST_MS;
     if (!watch->tuning.server_timeout_s)
         watch->tuning.server_timeout_s = SERVER_TIMEOUT_S;
-    watch->backoff.first_ms = watch->tuning.first_backoff_ms ? watch->tuning.first_backoff_ms : FIRST_BACKOFF_MS;
-    watch->backoff.most_ms = watch->tuning.most_backoff_ms ? watch->tuning.most_backoff_ms : MOST_BACKOFF_MS;
+    watch->failures.first_ms = watch->tuning.first_backoff_ms ? watch->tuning.first_backoff_ms : FIRST_BACKOFF_MS;
+    watch->failures.most_ms = watch->tuning.most_backoff_ms ? watch->tuning.most_backoff_ms : MOST_BACKOFF_MS;
+    watch->ends = watch->news = watch->failures;
+    watch->failures.calm_ms = PACE_NEVER_CALM; /* note_health knows better */
+    watch->ends.calm_ms = ENDS_CALM_MS;
+    watch->news.calm_ms = NEWS_CALM_MS;
+    watch->news.at_once = NEWS_AT_ONCE;
     watch->message = STRBUF_UP_TO(EVENT_MOST);
     watch_store_init(&watch->store);
-    again(watch, STEP_LIST, 0);
+    again(watch, STEP_LIST, &watch->news, 0);
     return watch;
 }
 

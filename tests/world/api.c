@@ -115,7 +115,7 @@ static void answer_due(void *owner)
         dataops_done *done = call->done;
         if (operation->status < 200 || operation->status >= 300)
             error_set(&answer.error, BLAME_REMOTE, operation->status, "the answer was %d", operation->status);
-        if (operation->kind == ASK && operation->status == 201) {
+        if (operation->kind == ASK && operation->status == 201 && operation->job != NULL) {
             operation->job->delivered = true;
             life_note("job %" PRIu64 " delivered", operation->job->id);
         }

@@ -124,6 +124,16 @@ static void errors_of_dataops_do_not_make_a_runner_unhealthy(void **state)
     assert_true(api_asked("request") > 40);
 }
 
+static void answers_that_are_no_jobs_do_not_make_it_ask_without_a_pause(void **state)
+{
+    (void)state;
+    api_plan("request", 201, 1000000); /* with an empty body */
+    stage_start();
+    stage_pass(60 * SECONDS);
+    assert_in_range(api_asked("request"), 55, 62);
+    assert_true(stage_said("payload_unreadable") >= 50);
+}
+
 static void a_runner_that_drains_asks_for_nothing_more(void **state)
 {
     unsigned asked;
@@ -153,6 +163,7 @@ int main(void)
         STAGE_TEST(a_token_refused_three_times_is_left_alone_for_an_hour),
         STAGE_TEST(a_good_answer_between_refusals_forgives_them),
         STAGE_TEST(errors_of_dataops_do_not_make_a_runner_unhealthy),
+        STAGE_TEST(answers_that_are_no_jobs_do_not_make_it_ask_without_a_pause),
         STAGE_TEST(a_runner_that_drains_asks_for_nothing_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

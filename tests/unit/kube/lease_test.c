@@ -17,7 +17,7 @@ struct world {
     struct cJSON *stored;
     unsigned version, gets, puts, posts;
     const char *fail; /* every request: "503", "silent" */
-    bool lose_next, stop_in_held, gone;
+    bool lose_next, stop_in_held, gone, denies;
     uint64_t held_ms;
 };
 
@@ -106,7 +106,9 @@ static void answer(void *owner, struct loopback_conn *conn)
     world->gets += get;
     world->puts += strcmp(conn->method, "PUT") == 0;
     world->posts += strcmp(conn->method, "POST") == 0;
-    if (world->fail && strcmp(world->fail, "503") == 0)
+    if (world->denies)
+        refuse(conn, get ? 404 : 409, get ? "NotFound" : "AlreadyExists");
+    else if (world->fail && strcmp(world->fail, "503") == 0)
         refuse(conn, 503, "ServiceUnavailable");
     else if (world->fail)
         return;
@@ -341,6 +343,15 @@ static void it_may_be_stopped_inside_a_callback(void **state)
     kube_lease_stop(NULL);
 }
 
+static void a_lease_that_is_missing_when_read_and_there_when_made_is_no_storm(void **state)
+{
+    struct world *world = *state;
+    world->denies = true;
+    start(world);
+    turn(world, 700);
+    assert_in_range(world->gets + world->posts, 4, 10);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -357,6 +368,7 @@ int main(void)
         CASE(our_own_lease_from_before_goes_on_at_once),
         CASE(a_released_lease_has_no_holder),
         CASE(it_may_be_stopped_inside_a_callback),
+        CASE(a_lease_that_is_missing_when_read_and_there_when_made_is_no_storm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
