@@ -45,7 +45,7 @@ struct config_kubernetes {
     char *ns; /* key "namespace"; NULL: the cluster's own */
     char *image, *helper_image, *service_account;
     struct config_texts pull_policy, image_pull_secrets;
-    struct config_resources build, helper, service;
+    struct config_resources build, helper;
     struct config_pairs node_selector, node_tolerations, pod_labels, pod_annotations;
     int64_t poll_timeout_s;            /* 180 */
     int64_t grace_s;                   /* pod_termination_grace_period_seconds, 30 */

@@ -221,6 +221,71 @@ static bool asks_for_something(const struct tree *value)
     return asks || value->kind == TREE_FLOAT;
 }
 
+/* Whether a text is one of the words. */
+static bool has_word(const char *words, const char *text)
+{
+    OWNED_TEXT char *word = words != NULL ? choice_of(words, text) : NULL;
+
+    return word != NULL;
+}
+
+/* Whether a guard lets everything pass as it is written: its one text is among the words, or its list has all of them.
+ */
+static bool restricts_nothing(const struct tree *value, const char *words)
+{
+    if (words == NULL)
+        return false;
+    if (value->kind == TREE_TEXT)
+        return has_word(words, value->text);
+    while (*words != '\0') {
+        size_t length = strcspn(words, " ");
+        const struct tree *item = value->kind == TREE_LIST ? value->first : NULL;
+        while (item != NULL &&
+               (item->kind != TREE_TEXT || strlen(item->text) != length || strncasecmp(item->text, words, length) != 0))
+            item = item->next;
+        if (item == NULL)
+            return false;
+        words += length + strspn(words + length, " ");
+    }
+    return true;
+}
+
+/* A guard that would be gone without a word: the start is refused until it is honoured. */
+static int refuse_guard(const struct reading *reading, const char *where, const struct schema_key *key,
+                        const struct tree *value)
+{
+    const char *more = key != NULL ? key->help : NULL;
+
+    return read_fail(
+        reading, value->line,
+        "%s in %s restricts what a job can do and is not supported yet: remove it%s%s%s, or keep the stock "
+        "runner for this entry until it is",
+        value->key, where, more != NULL ? " (" : "", more != NULL ? more : "", more != NULL ? ")" : "");
+}
+
+static int read_later(const struct reading *reading, const char *where, const struct schema_key *key,
+                      const struct tree *value)
+{
+    OWNED_TEXT char *inside = mem_format("%s of %s", value->key, where);
+
+    if (!asks_for_something(value))
+        return 0;
+    if (key->section != NULL && value->kind == TREE_TABLE) {
+        for (const struct tree *item = value->first; item != NULL; item = item->next) {
+            const struct schema_key *inner = schema_find(key->section, item->key);
+            if (inner == NULL && asks_for_something(item))
+                return refuse_guard(reading, inside, NULL, item);
+            if (inner != NULL && read_later(reading, inside, inner, item) < 0)
+                return -1;
+        }
+        return 0;
+    }
+    if (key->ignored != IGNORED_HARMLESS && !restricts_nothing(value, key->open))
+        return refuse_guard(reading, where, key, value);
+    read_warn(reading, value->line, "%s in %s is not supported yet and has no effect", value->key, where);
+    return 0;
+}
+
 static void warn_unknown(const struct reading *reading, const struct schema *schema, const struct tree *value)
 {
     const char **names = mem_new_array(schema->count + 1, sizeof(*names));
@@ -252,9 +317,9 @@ int read_table(const struct reading *reading, const struct schema *schema, const
 
         if (key == NULL)
             warn_unknown(reading, schema, value);
-        else if (key->kind == KEY_LATER && asks_for_something(value))
-            read_warn(reading, value->line, "%s in %s is not supported yet and has no effect", value->key,
-                      schema->title);
+        else if (key->kind == KEY_LATER && !reading->guards_elsewhere &&
+                 read_later(reading, schema->title, key, value) < 0)
+            return -1;
         else if (key->kind < COUNT_OF(readers) && value->kind != TREE_NULL &&
                  readers[key->kind](reading, key, value, target) < 0)
             return -1;

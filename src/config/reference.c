@@ -27,17 +27,30 @@ static const char *kind_word(const struct schema_key *key)
 }
 
 /* Keys that are known by name only, in one paragraph. */
-static void add_names(const struct schema *schema, enum key_kind kind, const char *intro, struct strbuf *out)
+static void add_names(const struct schema *schema, enum key_kind kind, enum key_ignored ignored, const char *intro,
+                      struct strbuf *out)
 {
     bool first = true;
 
     for (size_t i = 0; i < schema->count; i++) {
-        if (schema->keys[i].kind != kind)
+        const struct schema_key *key = &schema->keys[i];
+        if (key->kind != kind || key->ignored != ignored)
             continue;
-        strbuf_format(out, "%s`%s`", first ? intro : ", ", schema->keys[i].name);
+        strbuf_format(out, "%s`%s`", first ? intro : ", ", key->name);
         first = false;
     }
     strbuf_add_text(out, first ? "" : ".\n");
+}
+
+static void add_later(const struct schema *schema, struct strbuf *out)
+{
+    add_names(schema, KEY_LATER, IGNORED_HARMLESS,
+              "\nNot supported yet, a value other than empty, 0 or false gives a warning: ", out);
+    add_names(
+        schema, KEY_LATER, IGNORED_UNSAFE,
+        "\nNot supported yet and not safe to pass over, because it restricts what a job can do: a value other than "
+        "empty, 0 or false (and other than one that lets everything pass) is an error: ",
+        out);
 }
 
 static void describe(const struct schema *schema, struct strbuf *out)
@@ -53,8 +66,8 @@ static void describe(const struct schema *schema, struct strbuf *out)
                       key->choices != NULL ? " (one of: " : "", key->choices != NULL ? key->choices : "",
                       key->choices != NULL ? ")" : "");
     }
-    add_names(schema, KEY_LATER, "\nNot supported yet, a value other than empty, 0 or false gives a warning: ", out);
-    add_names(schema, KEY_SILENT, "\nWithout meaning here, passed over in silence: ", out);
+    add_later(schema, out);
+    add_names(schema, KEY_SILENT, IGNORED_UNDECIDED, "\nWithout meaning here, passed over in silence: ", out);
 }
 
 void config_reference(struct strbuf *out)
@@ -69,7 +82,12 @@ void config_reference(struct strbuf *out)
     describe(&schema_global, out);
     describe(&schema_runner, out);
     describe(&schema_kubernetes, out);
+    strbuf_add_text(out, "\n### Keys of a security context\n");
+    add_later(&schema_context, out);
     for (size_t i = 0; i < 5; i++)
         describe(&schema_volumes[i], out);
     describe(&schema_docker, out);
+    strbuf_add_text(out,
+                    "\nErrors of this section come only with `executor = \"docker\"`: with another executor the stock "
+                    "runner does not read it either.\n");
 }

@@ -47,9 +47,18 @@
     {                                                                                                                  \
         .name = name_, .kind = KEY_SILENT                                                                              \
     }
+/* Not supported yet: each such key says whether passing over it is harmless or unsafe. */
 #define LATER(name_)                                                                                                   \
     {                                                                                                                  \
-        .name = name_, .kind = KEY_LATER                                                                               \
+        .name = name_, .kind = KEY_LATER, .ignored = IGNORED_HARMLESS                                                  \
+    }
+#define GUARD(name_, open_, help_)                                                                                     \
+    {                                                                                                                  \
+        .name = name_, .kind = KEY_LATER, .ignored = IGNORED_UNSAFE, .open = open_, .help = help_                      \
+    }
+#define CONTEXT(name_)                                                                                                 \
+    {                                                                                                                  \
+        .name = name_, .kind = KEY_LATER, .ignored = IGNORED_UNSAFE, .section = &schema_context                        \
     }
 #define SCHEMA(title_, keys_)                                                                                          \
     {                                                                                                                  \
@@ -133,12 +142,33 @@ static const struct schema_key runner_keys[] = {
     LATER("post_get_sources_script"),
     LATER("prepare_timeout"),
     LATER("get_sources_timeout"),
-    LATER("debug_trace_disabled"),
+    GUARD("debug_trace_disabled", NULL, NULL),
     LATER("job_status_final_update_retry_limit"),
     LATER("labels"),
     LATER("artifact"),
 };
 const struct schema schema_runner = SCHEMA("[[runners]]", runner_keys);
+
+#define AS_ONE_USER "pod_security = \"restricted\" runs both containers as run_as_user without capabilities"
+static const struct schema_key context_keys[] = {
+    GUARD("run_as_user", NULL, AS_ONE_USER),
+    GUARD("run_as_group", NULL, AS_ONE_USER),
+    GUARD("run_as_non_root", NULL, AS_ONE_USER),
+    GUARD("read_only_root_filesystem", NULL, NULL),
+    GUARD("capabilities", NULL, AS_ONE_USER),
+    GUARD("se_linux_options", NULL, NULL),
+    GUARD("selinux_type", NULL, NULL),
+    GUARD("seccomp_profile", NULL, NULL),
+    GUARD("app_armor_profile", NULL, NULL),
+    GUARD("sysctls", NULL, NULL),
+    LATER("proc_mount"),
+    LATER("privileged"), /* allows; no container is privileged here */
+    LATER("allow_privilege_escalation"),
+    LATER("fs_group"),
+    LATER("fs_group_change_policy"),
+    LATER("supplemental_groups"),
+};
+const struct schema schema_context = SCHEMA("a security context", context_keys);
 
 static const struct schema_key kubernetes_keys[] = {
     TEXT(config_kubernetes, "host", host, NULL, "API server URL; unset: in-cluster account, then kubeconfig"),
@@ -164,10 +194,6 @@ static const struct schema_key kubernetes_keys[] = {
     AMOUNT("helper_cpu_limit", helper.cpu_limit, "CPU limit of courier"),
     AMOUNT("helper_memory_request", helper.memory_request, "memory request of courier (32Mi)"),
     AMOUNT("helper_memory_limit", helper.memory_limit, "memory limit of courier"),
-    AMOUNT("service_cpu_request", service.cpu_request, "CPU request of services"),
-    AMOUNT("service_cpu_limit", service.cpu_limit, "CPU limit of services"),
-    AMOUNT("service_memory_request", service.memory_request, "memory request of services"),
-    AMOUNT("service_memory_limit", service.memory_limit, "memory limit of services"),
     PAIRS(config_kubernetes, "node_selector", node_selector, "labels a node must have"),
     { .name = "node_tolerations",
       .kind = KEY_PAIRS,
@@ -202,43 +228,48 @@ static const struct schema_key kubernetes_keys[] = {
     SILENT("resource_availability_check_max_attempts"),
     LATER("affinity"),
     LATER("services"),
+    LATER("service_cpu_request"), /* a job that asks for services fails, so none runs without its limits */
+    LATER("service_cpu_limit"),
+    LATER("service_memory_request"),
+    LATER("service_memory_limit"),
     LATER("privileged"),
     LATER("allow_privilege_escalation"),
     LATER("cap_add"),
-    LATER("cap_drop"),
-    LATER("pod_security_context"),
-    LATER("build_container_security_context"),
-    LATER("helper_container_security_context"),
-    LATER("service_container_security_context"),
-    LATER("init_permissions_container_security_context"),
+    GUARD("cap_drop", NULL, "pod_security = \"restricted\" drops all capabilities"),
+    CONTEXT("pod_security_context"),
+    CONTEXT("build_container_security_context"),
+    CONTEXT("helper_container_security_context"),
+    CONTEXT("service_container_security_context"),
+    CONTEXT("init_permissions_container_security_context"),
     LATER("priority_class_name"),
     LATER("scheduler_name"),
-    LATER("runtime_class_name"),
+    GUARD("runtime_class_name", NULL, NULL),
     LATER("dns_policy"),
     LATER("dns_config"),
     LATER("host_aliases"),
     LATER("container_lifecycle"),
-    LATER("pod_spec"),
-    LATER("allowed_images"),
-    LATER("allowed_services"),
-    LATER("allowed_pull_policies"),
-    LATER("allowed_users"),
-    LATER("allowed_groups"),
-    LATER("namespace_overwrite_allowed"),
-    LATER("namespace_per_job"),
-    LATER("service_account_overwrite_allowed"),
-    LATER("bearer_token_overwrite_allowed"),
-    LATER("pod_labels_overwrite_allowed"),
-    LATER("pod_annotations_overwrite_allowed"),
-    LATER("node_selector_overwrite_allowed"),
-    LATER("node_tolerations_overwrite_allowed"),
+    GUARD("pod_spec", NULL, NULL),
+    GUARD("allowed_images", "**/*", NULL),
+    GUARD("allowed_services", "**/*", NULL),
+    GUARD("allowed_pull_policies", "always if-not-present never", "pull_policy lists what a job may ask for"),
+    GUARD("allowed_users", NULL, "pod_security = \"restricted\" runs every job as run_as_user and run_as_group"),
+    GUARD("allowed_groups", NULL, "pod_security = \"restricted\" runs every job as run_as_user and run_as_group"),
+    GUARD("namespace_overwrite_allowed", ".*", NULL),
+    GUARD("namespace_per_job", NULL, NULL),
+    GUARD("service_account_overwrite_allowed", ".*", NULL),
+    LATER("bearer_token_overwrite_allowed"), /* allows, does not restrict */
+    GUARD("pod_labels_overwrite_allowed", ".*", NULL),
+    GUARD("pod_annotations_overwrite_allowed", ".*", NULL),
+    GUARD("node_selector_overwrite_allowed", ".*", NULL),
+    GUARD("node_tolerations_overwrite_allowed", ".*", NULL),
+    /* no job can overwrite a request or a limit here, so none passes a ceiling */
     LATER("cpu_limit_overwrite_max_allowed"),
     LATER("cpu_request_overwrite_max_allowed"),
     LATER("memory_limit_overwrite_max_allowed"),
     LATER("memory_request_overwrite_max_allowed"),
-    LATER("ephemeral_storage_limit"),
+    GUARD("ephemeral_storage_limit", NULL, "a LimitRange of the namespace can restrict ephemeral storage"),
     LATER("ephemeral_storage_request"),
-    LATER("helper_ephemeral_storage_limit"),
+    GUARD("helper_ephemeral_storage_limit", NULL, "a LimitRange of the namespace can restrict ephemeral storage"),
     LATER("helper_ephemeral_storage_request"),
     LATER("service_ephemeral_storage_limit"),
     LATER("service_ephemeral_storage_request"),
@@ -256,11 +287,11 @@ static const struct schema_key kubernetes_keys[] = {
     LATER("service_memory_request_overwrite_max_allowed"),
     LATER("service_ephemeral_storage_limit_overwrite_max_allowed"),
     LATER("service_ephemeral_storage_request_overwrite_max_allowed"),
-    LATER("pod_cpu_limit"),
+    GUARD("pod_cpu_limit", NULL, "cpu_limit and helper_cpu_limit restrict each container"),
     LATER("pod_cpu_limit_overwrite_max_allowed"),
     LATER("pod_cpu_request"),
     LATER("pod_cpu_request_overwrite_max_allowed"),
-    LATER("pod_memory_limit"),
+    GUARD("pod_memory_limit", NULL, "memory_limit and helper_memory_limit restrict each container"),
     LATER("pod_memory_limit_overwrite_max_allowed"),
     LATER("pod_memory_request"),
     LATER("pod_memory_request_overwrite_max_allowed"),
@@ -274,25 +305,27 @@ static const struct schema_key kubernetes_keys[] = {
 };
 const struct schema schema_kubernetes = SCHEMA("[runners.kubernetes]", kubernetes_keys);
 
+#define RESTRICTED "pod_security = \"restricted\" of [runners.kubernetes] runs jobs as one uid without capabilities"
 static const struct schema_key docker_keys[] = {
     TEXT(config_runner, "image", docker_image, NULL,
          "image of a job that names none, when [runners.kubernetes] has none either"),
     TEXTS(config_runner, "volumes", docker_volumes,
           "host:container:mode; /secrets becomes the Secret dataops-vault, /agent_cache the claim dataops-agent-cache, "
           "/local_config an empty folder, unless [runners.kubernetes.volumes] mounts something there"),
-    SILENT("allowed_images"),
+    GUARD("allowed_images", "**/*", NULL),
     SILENT("allowed_privileged_images"),
     SILENT("allowed_privileged_services"),
-    SILENT("allowed_pull_policies"),
-    SILENT("allowed_services"),
-    SILENT("allowed_users"),
-    SILENT("allowed_groups"),
+    GUARD("allowed_pull_policies", "always if-not-present never",
+          "pull_policy of [runners.kubernetes] lists what a job may ask for"),
+    GUARD("allowed_services", "**/*", NULL),
+    GUARD("allowed_users", NULL, RESTRICTED),
+    GUARD("allowed_groups", NULL, RESTRICTED),
     SILENT("cache_dir"),
     SILENT("cap_add"),
-    SILENT("cap_drop"),
+    GUARD("cap_drop", NULL, RESTRICTED),
     SILENT("container_labels"),
     SILENT("cpu_shares"),
-    SILENT("cpus"),
+    GUARD("cpus", NULL, "cpu_limit of [runners.kubernetes] restricts a job"),
     SILENT("cpuset_cpus"),
     SILENT("cpuset_mems"),
     SILENT("device_cgroup_rules"),
@@ -315,17 +348,17 @@ static const struct schema_key docker_keys[] = {
     SILENT("links"),
     SILENT("log_options"),
     SILENT("mac_address"),
-    SILENT("memory"),
+    GUARD("memory", NULL, "memory_limit of [runners.kubernetes] restricts a job"),
     SILENT("memory_reservation"),
     SILENT("memory_swap"),
-    SILENT("network_mode"),
+    GUARD("network_mode", "bridge host default", "a NetworkPolicy restricts what job pods reach"),
     SILENT("network_mtu"),
     SILENT("oom_kill_disable"),
     SILENT("oom_score_adj"),
     SILENT("privileged"),
     SILENT("pull_policy"),
-    SILENT("runtime"),
-    SILENT("security_opt"),
+    GUARD("runtime", "runc", NULL),
+    GUARD("security_opt", NULL, RESTRICTED),
     SILENT("service_cgroup_parent"),
     SILENT("service_cpu_shares"),
     SILENT("service_cpus"),
@@ -344,7 +377,7 @@ static const struct schema_key docker_keys[] = {
     SILENT("tls_cert_path"),
     SILENT("tls_verify"),
     SILENT("ulimit"),
-    SILENT("user"),
+    GUARD("user", NULL, RESTRICTED),
     SILENT("userns_mode"),
     SILENT("volume_driver"),
     SILENT("volume_driver_ops"),

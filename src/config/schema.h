@@ -14,18 +14,26 @@ enum key_kind {
     KEY_PAIRS,    /* table of texts; booleans and numbers as written */
     KEY_SECTION,  /* a sub-table with keys of its own */
     KEY_SILENT,   /* known, without effect here, not worth a word */
-    KEY_LATER,    /* known, not supported yet: a warning when it says something */
+    KEY_LATER,    /* known, not supported yet: what happens when it says something stands in `ignored` */
+};
+/* What it would mean to pass over a key of KEY_LATER. */
+enum key_ignored {
+    IGNORED_UNDECIDED,
+    IGNORED_HARMLESS, /* no job can do more than the operator meant: a warning */
+    IGNORED_UNSAFE,   /* a guard would be gone: an error until it is honoured */
 };
 struct schema;
 struct schema_key {
     const char *name;
     enum key_kind kind;
     size_t offset;
-    int64_t least, most;   /* INTEGER */
-    const char *otherwise; /* default as text; NULL unset */
-    const char *choices;   /* TEXT, values of PAIRS: allowed words separated by blanks */
-    const struct schema *section;
-    const char *help;
+    int64_t least, most;          /* INTEGER */
+    const char *otherwise;        /* default as text; NULL unset */
+    const char *choices;          /* TEXT, values of PAIRS: allowed words separated by blanks */
+    const struct schema *section; /* LATER: the keys of such a table, each with a decision of its own */
+    const char *help;             /* LATER: what else can be done, as the end of a sentence, or NULL */
+    enum key_ignored ignored;     /* LATER */
+    const char *open;             /* LATER, unsafe: words that restrict nothing (a list: when it has all of them) */
 };
 struct schema {
     const char *title; /* "[runners.kubernetes]" */
@@ -33,7 +41,7 @@ struct schema {
     size_t count;
 };
 
-extern const struct schema schema_global, schema_runner, schema_kubernetes, schema_docker;
+extern const struct schema schema_global, schema_runner, schema_kubernetes, schema_docker, schema_context;
 /* By volume kind: host_path, pvc, ... */
 extern const struct schema schema_volumes[];
 extern const char *const schema_volume_names[];

@@ -139,8 +139,10 @@ static int read_docker_volume(const struct reading *reading, const struct tree *
 int volumes_read_docker(const struct reading *reading, const struct tree *docker, struct config_runner *runner)
 {
     const struct tree *volumes = tree_get(docker, "volumes");
+    struct reading table = *reading;
 
-    if (read_table(reading, &schema_docker, docker, runner) < 0)
+    table.guards_elsewhere = strcmp(runner->executor, "docker") != 0;
+    if (read_table(&table, &schema_docker, docker, runner) < 0)
         return -1;
     if (volumes != NULL && volumes->kind == TREE_TEXT)
         return read_docker_volume(reading, volumes, &runner->kubernetes.volumes);

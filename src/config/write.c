@@ -112,9 +112,16 @@ static int unknown_setting(const struct schema *schema, const char *prefix, cons
 
 int config_check_docker_setting(const char *name, struct error *error)
 {
-    for (size_t i = 0; i < schema_docker.count; i++)
-        if (same_key(name, schema_docker.keys[i].name))
+    for (size_t i = 0; i < schema_docker.count; i++) {
+        const struct schema_key *key = &schema_docker.keys[i];
+        if (same_key(name, key->name) && key->kind == KEY_LATER && key->ignored != IGNORED_HARMLESS)
+            return error_set(error, BLAME_INPUT, 0,
+                             "--docker-%s restricts what a job can do and is not supported yet: leave it out, or keep "
+                             "the stock runner",
+                             name);
+        if (same_key(name, key->name))
             return 0;
+    }
     return unknown_setting(&schema_docker, "docker", name, error);
 }
 

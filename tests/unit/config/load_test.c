@@ -194,12 +194,13 @@ static void an_empty_value_counts_as_not_written(void **state)
 static void a_value_that_is_not_supported_yet_warns(void **state)
 {
     struct config *config = load(RUNNER "[runners.kubernetes]\nprivileged = true\n"
-                                        "[runners.kubernetes.pod_security_context]\nrun_as_user = 5\n",
+                                        "[runners.kubernetes.pod_security_context]\nfs_group = 5\n",
                                  CONFIG_TOML);
 
     (void)state;
     assert_non_null(strstr(strbuf_text(&config->warnings), "f:6: privileged in [runners.kubernetes] is not supported"));
-    assert_non_null(strstr(strbuf_text(&config->warnings), "f:7: pod_security_context"));
+    assert_non_null(strstr(strbuf_text(&config->warnings),
+                           "f:8: fs_group in pod_security_context of [runners.kubernetes] is not supported"));
     config_free(config);
 }
 
