@@ -58,7 +58,7 @@ enum fact {
     FACT_BEFORE_SHA,
     FACTS
 };
-/* Who chooses a name's value; in a text of the operator only the first five count. */
+/* Who chooses a name's value. */
 enum fact_owner { FACT_OF_RUNNER, FACT_OF_SHELL, FACT_OF_DATAOPS, FACT_OF_PROJECT, FACT_OF_OPERATOR, FACT_OF_NOBODY };
 
 struct job_facts {
@@ -84,6 +84,14 @@ const char *fact_name(enum fact fact);
 enum fact_owner fact_owner(enum fact fact);
 /* Whether the runner itself defines this variable name: the shell's own names count, too. */
 bool fact_is_runners(const char *name);
+/* Expands a text of the operator's: $NAME, ${NAME}, $$ by facts and by the operator's own variables ([[runners]]
+ * environment), by nothing that a job defines. Gives a text. *unset becomes the first name without a value for this job
+ * (mem_free), else NULL; unset may be NULL itself, and such a name is then empty. */
+char *job_facts_expand(const struct job_facts *facts, const char *text, char **unset);
+/* Who gives a name its value in a text of the operator's: FACT_OF_NOBODY when only a job could. */
+enum fact_owner fact_owner_in_texts(const char *name, const char *const *runner_environment);
+/* Calls back for each name that a text refers to. */
+void fact_names_in_text(const char *text, void (*each)(void *owner, const char *name), void *owner);
 void job_facts_clear(struct job_facts *facts);
 /* The project folder for a repository URL: <builds_dir>/<group>/<project>. Never leaves builds_dir. Gives a text, or
  * NULL with BLAME_INPUT. */

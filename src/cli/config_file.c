@@ -1,6 +1,7 @@
 #include "config_file.h"
 
 #include "io/file.h"
+#include "pod/texts.h"
 #include "secret.h"
 
 #include <stdlib.h>
@@ -45,6 +46,8 @@ int config_file_load(struct config_file *file, const struct options *options, vo
         config_load(strbuf_text(&file->text), file->text.length, config_syntax_of(file->path), file->path, error);
     if (file->config == NULL)
         return -1;
+    for (size_t i = 0; i < file->config->runner_count; i++)
+        pod_texts_check(&file->config->runners[i], file->path, &file->config->warnings);
     if (warn != NULL)
         config_file_each_warning(&file->config->warnings, warn);
     return 0;

@@ -70,6 +70,35 @@ static void describe(const struct schema *schema, struct strbuf *out)
     add_names(schema, KEY_SILENT, IGNORED_UNDECIDED, "\nWithout meaning here, passed over in silence: ", out);
 }
 
+/* The names are those of job/facts.h; a test compares. */
+static const char expanded_texts[] =
+    "\n## What is expanded\n\n"
+    "Where the tables say \"expanded\", `$NAME`, `${NAME}` and `$$` are read as in a job. What counts there is what "
+    "cannot be\n"
+    "written into a project's `.gitlab-ci.yml`: a job's own variables do not, also where they have one of these names. "
+    "So "
+    "no\n"
+    "project chooses another one's folder, claim or label. These names have a value:\n\n"
+    "- set by DataOps: `CI_JOB_ID`, `CI_JOB_URL`, `CI_PIPELINE_ID`, `CI_PROJECT_ID`, `CI_PROJECT_NAME`, "
+    "`CI_PROJECT_TITLE`,\n"
+    "  `CI_PROJECT_PATH`, `CI_PROJECT_PATH_SLUG`, `CI_PROJECT_NAMESPACE`, `CI_PROJECT_ROOT_NAMESPACE`, "
+    "`CI_PROJECT_URL`,\n"
+    "  `CI_SERVER_URL`, `CI_SERVER_HOST`, `CI_RUNNER_ID`, `CI_RUNNER_DESCRIPTION`\n"
+    "- set by this runner: `CI_RUNNER_SHORT_TOKEN`, `CI_BUILDS_DIR`, `CI_PROJECT_DIR`, `CI_CONCURRENT_ID` and\n"
+    "  `CI_CONCURRENT_PROJECT_ID` (both 0 for every job), `CI_SERVER`, `CI_JOB_STATUS`, `CI_JOB_TIMEOUT`,\n"
+    "  `CI_DISPOSABLE_ENVIRONMENT`, `CI_RUNNER_VERSION`, `CI_RUNNER_REVISION`, `CI_RUNNER_EXECUTABLE_ARCH`,\n"
+    "  `RUNNER_TEMP_PROJECT_DIR`\n"
+    "- true, but chosen by whoever writes to the project: `CI_JOB_NAME`, `CI_JOB_STAGE`, `CI_COMMIT_REF_NAME`,\n"
+    "  `CI_COMMIT_REF_SLUG`, `CI_COMMIT_BRANCH`, `CI_COMMIT_TAG`, `CI_COMMIT_SHA`, `CI_COMMIT_SHORT_SHA`,\n"
+    "  `CI_COMMIT_BEFORE_SHA`; in a path or a name put `$CI_PROJECT_ID` in front of these\n"
+    "- set by you: what stands in `environment` of `[[runners]]`, with the value that it has there\n\n"
+    "Any other name is empty in a label or an annotation. In `mount_path`, `sub_path`, the name of a claim and "
+    "`helper_image` the\n"
+    "job fails instead, with the key and the name, and so it does when a value leads out of the volume (`..`), or is "
+    "no "
+    "name\n"
+    "that Kubernetes takes. `lint` and the start warn of both, and of a variable in a key that is not expanded.\n";
+
 void config_reference(struct strbuf *out)
 {
     strbuf_add_text(
@@ -79,6 +108,7 @@ void config_reference(struct strbuf *out)
         "not written. `dataops-runner lint` names every unknown key (a warning, with the nearest known name) and "
         "every\n"
         "wrong value (an error).\n");
+    strbuf_add_text(out, expanded_texts);
     describe(&schema_global, out);
     describe(&schema_runner, out);
     describe(&schema_kubernetes, out);

@@ -179,9 +179,10 @@ static const struct schema_key kubernetes_keys[] = {
     TEXT(config_kubernetes, "bearer_token", bearer_token, NULL, "token for API calls"),
     TEXT(config_kubernetes, "namespace", ns, NULL,
          "where job pods are created; unset: the service account's or context's"),
-    TEXT(config_kubernetes, "image", image, NULL, "image of a job that names none"),
+    TEXT(config_kubernetes, "image", image, NULL,
+         "image of a job that names none; expanded by the job's own variables, like the image of a job"),
     TEXT(config_kubernetes, "helper_image", helper_image, "docker.io/dataops-runner:" DATAOPS_VERSION,
-         "image that holds dataops-courier, dataops-step and git"),
+         "image that holds dataops-courier, dataops-step and git; expanded"),
     TEXT(config_kubernetes, "service_account", service_account, NULL, "service account of job pods"),
     TEXTS(config_kubernetes, "pull_policy", pull_policy,
           "always, if-not-present, never; what a job may ask for when set"),
@@ -200,9 +201,9 @@ static const struct schema_key kubernetes_keys[] = {
       .offset = AT(config_kubernetes, node_tolerations),
       .choices = "NoSchedule PreferNoSchedule NoExecute",
       .help = "\"key=value\" = \"effect\"; a key alone: whatever its value, an empty effect: all" },
-    PAIRS(config_kubernetes, "pod_labels", pod_labels, "labels of job pods; values may hold job variables"),
-    PAIRS(config_kubernetes, "pod_annotations", pod_annotations,
-          "annotations of job pods; values may hold job variables"),
+    PAIRS(config_kubernetes, "pod_labels", pod_labels,
+          "labels of job pods; values are expanded, and made fit for a label"),
+    PAIRS(config_kubernetes, "pod_annotations", pod_annotations, "annotations of job pods; values are expanded"),
     WHOLE(config_kubernetes, "poll_timeout", poll_timeout_s, 1, 86400, "180", "seconds a pod may take to start"),
     WHOLE(config_kubernetes, "pod_termination_grace_period_seconds", grace_s, 0, 3600, "30",
           "grace for after_script when a pod is drained"),
@@ -388,9 +389,10 @@ static const struct schema_key docker_keys[] = {
 const struct schema schema_docker = SCHEMA("[runners.docker]", docker_keys);
 
 #define VOLUME_COMMON                                                                                                  \
-    TEXT(config_volume, "name", name, NULL, "name of the Secret, ConfigMap or claim; a free name otherwise"),          \
-        TEXT(config_volume, "mount_path", mount_path, NULL, "where it appears in the build container"),                \
-        TEXT(config_volume, "sub_path", sub_path, NULL, "folder or file inside the volume"),                           \
+    TEXT(config_volume, "name", name, NULL,                                                                            \
+         "name of the Secret, ConfigMap or claim (a claim's is expanded); a free name otherwise"),                     \
+        TEXT(config_volume, "mount_path", mount_path, NULL, "where it appears in the build container; expanded"),      \
+        TEXT(config_volume, "sub_path", sub_path, NULL, "folder or file inside the volume; expanded"),                 \
         YES_NO(config_volume, "read_only", read_only, "false", "mounted without write access")
 #define VOLUME_ITEMS PAIRS(config_volume, "items", items, "key = path: only these keys, under these paths")
 #define VOLUME_PROPAGATION                                                                                             \

@@ -296,22 +296,73 @@ static const char *lookup(const struct job_facts *facts, const char *const *oper
     return value;
 }
 
-struct unexpanded {
+struct names {
     const struct job_facts *facts;
     const char *const *operators;
+    char **unset; /* the first name without a value; NULL: nobody asks */
 };
 
-static const char *lookup_unexpanded(const void *owner, const char *name)
+static const char *lookup_and_note(const void *owner, const char *name)
 {
-    const struct unexpanded *names = owner;
+    const struct names *names = owner;
+    const char *value = lookup(names->facts, names->operators, name);
 
-    return lookup(names->facts, names->operators, name);
+    if (!value && names->unset && !*names->unset)
+        *names->unset = mem_text(name);
+    return value;
+}
+
+char *job_facts_expand(const struct job_facts *facts, const char *text, char **unset)
+{
+    struct names names = { facts, (const char *const *)facts->operators, unset };
+    struct strbuf out = STRBUF_UP_TO(TEXT_MOST);
+
+    if (unset)
+        *unset = NULL;
+    if (expand(text, lookup_and_note, &names, &out) < 0)
+        strbuf_cut(&out, 0); /* a piece of a text would be another text */
+    char *given = strbuf_take(&out, NULL);
+    return given ? given : mem_text("");
+}
+
+enum fact_owner fact_owner_in_texts(const char *name, const char *const *runner_environment)
+{
+    enum fact fact = fact_named(name);
+
+    if (fact < FACTS)
+        return fact == FACT_CA_FILE || fact_owner(fact) == FACT_OF_SHELL ? FACT_OF_NOBODY : fact_owner(fact);
+    for (size_t i = 0; runner_environment && runner_environment[i]; i++)
+        if (pair_value(runner_environment[i], name))
+            return FACT_OF_OPERATOR;
+    return FACT_OF_NOBODY;
+}
+
+struct walk {
+    void (*each)(void *owner, const char *name);
+    void *owner;
+};
+
+static const char *tell(const void *owner, const char *name)
+{
+    const struct walk *walk = owner;
+
+    walk->each(walk->owner, name);
+    return NULL;
+}
+
+void fact_names_in_text(const char *text, void (*each)(void *owner, const char *name), void *owner)
+{
+    struct walk walk = { each, owner };
+    struct strbuf out = STRBUF_EMPTY;
+
+    expand(text, tell, &walk, &out);
+    strbuf_clear(&out);
 }
 
 /* The operator's own variables, each expanded against the others as they are written. */
 static void find_operators(const struct job_facts_input *input, struct job_facts *facts)
 {
-    struct unexpanded names = { facts, input->runner_environment };
+    struct names names = { facts, input->runner_environment, NULL };
     size_t count = 0;
 
     while (input->runner_environment && input->runner_environment[count])
@@ -319,7 +370,7 @@ static void find_operators(const struct job_facts_input *input, struct job_facts
     facts->operators = mem_new_array(count + 1, sizeof(*facts->operators));
     for (size_t i = 0; i < count; i++) {
         struct strbuf out = STRBUF_UP_TO(TEXT_MOST);
-        if (expand(input->runner_environment[i], lookup_unexpanded, &names, &out) < 0)
+        if (expand(input->runner_environment[i], lookup_and_note, &names, &out) < 0)
             strbuf_cut(&out, 0);
         char *pair = strbuf_take(&out, NULL);
         facts->operators[i] = pair ? pair : mem_text("");

@@ -125,17 +125,17 @@ static int add_build_security(struct cJSON *container, const struct pod_input *i
     return 0;
 }
 
-static struct cJSON *courier_container(const struct pod_input *input)
+static struct cJSON *courier_container(const struct pod_input *input, const char *image)
 {
     const struct config_kubernetes *wish = &input->runner->kubernetes;
     struct cJSON *container = json_object(), *mounts, *hook;
     const char *policy = pull_policy_word(wish->pull_policy.count > 0 ? wish->pull_policy.items[0] : NULL);
     size_t index;
-    const struct config_volume *builds = pod_builds_volume(input->runner, &index);
+    const struct config_volume *builds = pod_builds_volume(input, &index);
     OWNED_TEXT char *builds_name = builds != NULL ? pod_volume_name(builds, index) : mem_text("builds");
 
     json_set_text(container, "name", POD_COURIER);
-    json_set_text(container, "image", wish->helper_image);
+    json_set_text(container, "image", image);
     if (policy != NULL)
         json_set_text(container, "imagePullPolicy", policy);
     json_add_text(json_set_array(container, "command"), "dataops-courier");
@@ -177,7 +177,7 @@ static struct cJSON *build_container(const struct pod_input *input, const char *
     pod_add_resources(container, &input->runner->kubernetes.build, NULL, NULL);
     mounts = json_set_array(container, "volumeMounts");
     add_mount(mounts, "dataops", POD_FOLDER, false);
-    if (pod_builds_volume(input->runner, &index) == NULL)
+    if (pod_builds_volume(input, &index) == NULL)
         add_mount(mounts, "builds", input->runner->builds_dir, false);
     if (add_build_security(container, input, error) < 0 || pod_add_mounts(input, mounts, error) < 0) {
         json_free(container);
@@ -195,11 +195,13 @@ struct cJSON *pod_containers(const struct pod_input *input, const char *image, s
                   "no helper_image in [runners.kubernetes]: set it to the image that holds dataops-courier");
         return NULL;
     }
-    build = build_container(input, image, error);
+    OWNED_TEXT char *helper =
+        pod_text(input->facts, TEXT_IMAGE, "helper_image", input->runner->kubernetes.helper_image, error);
+    build = helper != NULL ? build_container(input, image, error) : NULL;
     if (build == NULL)
         return NULL;
     containers = json_array();
-    json_add(containers, courier_container(input));
+    json_add(containers, courier_container(input, helper));
     json_add(containers, build);
     return containers;
 }

@@ -62,7 +62,7 @@ static void add_labels(struct cJSON *meta, const struct pod_input *input, const 
     const struct config_pairs *more = &input->runner->kubernetes.pod_labels;
 
     for (size_t i = 0; i < more->count; i++) {
-        OWNED_TEXT char *value = variables_expand(input->variables, more->items[i].value);
+        OWNED_TEXT char *value = job_facts_expand(input->facts, more->items[i].value, NULL);
         if (strstr(more->items[i].key, "runner.gitlab.com") == NULL)
             set_label(labels, more->items[i].key, value);
     }
@@ -97,7 +97,7 @@ static void add_annotations(struct cJSON *meta, const struct pod_input *input)
     OWNED_TEXT char *key = pod_key(input->runner->url, input->short_token, input->job->id);
 
     for (size_t i = 0; i < more->count; i++) {
-        OWNED_TEXT char *value = variables_expand(input->variables, more->items[i].value);
+        OWNED_TEXT char *value = job_facts_expand(input->facts, more->items[i].value, NULL);
         json_set_text(annotations, more->items[i].key, value);
     }
     add_stock_annotations(annotations, input);
@@ -187,7 +187,7 @@ static void add_pod_security(struct cJSON *spec, const struct config_runner *run
 static int add_spec(struct cJSON *pod, const struct pod_input *input, const char *name, struct error *error)
 {
     const struct config_kubernetes *wish = &input->runner->kubernetes;
-    struct cJSON *spec = json_set_object(pod, "spec"), *containers;
+    struct cJSON *spec = json_set_object(pod, "spec"), *containers, *volumes;
     OWNED_TEXT char *image = pod_image(input->job, input->variables, input->runner, error);
 
     if (image == NULL)
@@ -207,7 +207,10 @@ static int add_spec(struct cJSON *pod, const struct pod_input *input, const char
     if (containers == NULL)
         return -1;
     json_set(spec, "containers", containers);
-    json_set(spec, "volumes", pod_volumes(input, name, error));
+    volumes = pod_volumes(input, name, error);
+    if (volumes == NULL)
+        return -1;
+    json_set(spec, "volumes", volumes);
     return 0;
 }
 

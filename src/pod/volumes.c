@@ -18,15 +18,37 @@ char *pod_volume_name(const struct config_volume *volume, size_t index)
     return mem_format("v%zu-%s%s", index, part, used > 0 && part[used - 1] == '-' ? "x" : "");
 }
 
-const struct config_volume *pod_builds_volume(const struct config_runner *runner, size_t *index)
+char *pod_volume_key(const struct config_volume *volume, const char *key)
 {
-    const struct config_volumes *volumes = &runner->kubernetes.volumes;
+    static const char *const kinds[] = { [VOLUME_SECRET] = "secret",
+                                         [VOLUME_CONFIG_MAP] = "config_map",
+                                         [VOLUME_PVC] = "pvc",
+                                         [VOLUME_EMPTY_DIR] = "empty_dir",
+                                         [VOLUME_HOST_PATH] = "host_path" };
 
-    for (size_t i = 0; i < volumes->count; i++)
-        if (strcmp(volumes->items[i].mount_path, runner->builds_dir) == 0) {
+    return mem_format("%s of the %s volume %s", key, kinds[volume->kind], volume->name);
+}
+
+/* Gives the path where a volume appears, or NULL with an error. */
+static char *mount_path(const struct pod_input *input, const struct config_volume *volume, struct error *error)
+{
+    OWNED_TEXT char *key = pod_volume_key(volume, "mount_path");
+
+    return pod_text(input->facts, TEXT_MOUNT_PATH, key, volume->mount_path, error);
+}
+
+const struct config_volume *pod_builds_volume(const struct pod_input *input, size_t *index)
+{
+    const struct config_volumes *volumes = &input->runner->kubernetes.volumes;
+    struct error ignored = ERROR_NONE;
+
+    for (size_t i = 0; i < volumes->count; i++) {
+        OWNED_TEXT char *path = mount_path(input, &volumes->items[i], &ignored);
+        if (path != NULL && strcmp(path, input->runner->builds_dir) == 0) {
             *index = i;
             return &volumes->items[i];
         }
+    }
     return NULL;
 }
 
@@ -56,7 +78,21 @@ static void add_secret(struct cJSON *target, const struct config_volume *volume)
     add_items(source, &volume->items);
 }
 
-static void add_source(struct cJSON *target, const struct config_volume *volume)
+/* The claim is the operator's choice, or that of a fact about the job. */
+static int add_claim(struct cJSON *target, const struct pod_input *input, const struct config_volume *volume,
+                     struct error *error)
+{
+    OWNED_TEXT char *key = pod_volume_key(volume, "name");
+    OWNED_TEXT char *name = pod_text(input->facts, TEXT_OBJECT_NAME, key, volume->name, error);
+
+    if (name == NULL)
+        return -1;
+    json_set_text(json_set_object(target, "persistentVolumeClaim"), "claimName", name);
+    return 0;
+}
+
+static int add_source(struct cJSON *target, const struct pod_input *input, const struct config_volume *volume,
+                      struct error *error)
 {
     struct cJSON *source;
 
@@ -70,8 +106,7 @@ static void add_source(struct cJSON *target, const struct config_volume *volume)
         add_items(source, &volume->items);
         break;
     case VOLUME_PVC:
-        json_set_text(json_set_object(target, "persistentVolumeClaim"), "claimName", volume->name);
-        break;
+        return add_claim(target, input, volume, error);
     case VOLUME_EMPTY_DIR:
         source = json_set_object(target, "emptyDir");
         if (volume->medium != NULL)
@@ -84,6 +119,7 @@ static void add_source(struct cJSON *target, const struct config_volume *volume)
                       volume->host_path != NULL ? volume->host_path : volume->mount_path);
         break;
     }
+    return 0;
 }
 
 /* Our own four: shared memory, sources, plan, order. The plan's Secret has the pod's name. */
@@ -96,7 +132,7 @@ static void add_own(struct cJSON *volumes, const struct pod_input *input, const 
     source = json_set_object(volume, "emptyDir");
     json_set_text(source, "medium", "Memory");
     json_set_text(source, "sizeLimit", "32Mi");
-    if (pod_builds_volume(input->runner, &index) == NULL) {
+    if (pod_builds_volume(input, &index) == NULL) {
         volume = json_add_object(volumes);
         json_set_text(volume, "name", "builds");
         json_set_object(volume, "emptyDir");
@@ -116,7 +152,7 @@ static void add_own(struct cJSON *volumes, const struct pod_input *input, const 
     json_set_text(json_set_object(item, "fieldRef"), "fieldPath", "metadata.annotations['" POD_ANNOTATION_ORDER "']");
 }
 
-struct cJSON *pod_volumes(const struct pod_input *input, const char *pod_name, struct error *error UNUSED)
+struct cJSON *pod_volumes(const struct pod_input *input, const char *pod_name, struct error *error)
 {
     struct cJSON *volumes = json_array();
     const struct config_volumes *wished = &input->runner->kubernetes.volumes;
@@ -126,9 +162,42 @@ struct cJSON *pod_volumes(const struct pod_input *input, const char *pod_name, s
         struct cJSON *volume = json_add_object(volumes);
         OWNED_TEXT char *name = pod_volume_name(&wished->items[i], i);
         json_set_text(volume, "name", name);
-        add_source(volume, &wished->items[i]);
+        if (add_source(volume, input, &wished->items[i], error) < 0) {
+            json_free(volumes);
+            return NULL;
+        }
     }
     return volumes;
+}
+
+static int add_mount(const struct pod_input *input, const struct config_volume *volume, const char *name,
+                     struct cJSON *mounts, struct error *error)
+{
+    OWNED_TEXT char *path = mount_path(input, volume, error);
+    OWNED_TEXT char *key = pod_volume_key(volume, "sub_path");
+    struct cJSON *mount;
+
+    if (path == NULL)
+        return -1;
+    for (struct cJSON *other = json_first(mounts); other != NULL; other = json_next(other))
+        if (strcmp(json_text(other, "mountPath", ""), path) == 0)
+            return error_set(error, BLAME_CONFIG, 0,
+                             "two volumes are mounted at %s: remove one of them from [runners.kubernetes.volumes]",
+                             path);
+    mount = json_add_object(mounts);
+    json_set_text(mount, "name", name);
+    json_set_text(mount, "mountPath", path);
+    if (volume->sub_path != NULL && volume->sub_path[0] != '\0') {
+        OWNED_TEXT char *sub_path = pod_text(input->facts, TEXT_SUB_PATH, key, volume->sub_path, error);
+        if (sub_path == NULL)
+            return -1;
+        json_set_text(mount, "subPath", sub_path);
+    }
+    if (volume->read_only)
+        json_set_bool(mount, "readOnly", true);
+    if (volume->mount_propagation != NULL)
+        json_set_text(mount, "mountPropagation", volume->mount_propagation);
+    return 0;
 }
 
 int pod_add_mounts(const struct pod_input *input, struct cJSON *mounts, struct error *error)
@@ -136,30 +205,9 @@ int pod_add_mounts(const struct pod_input *input, struct cJSON *mounts, struct e
     const struct config_volumes *wished = &input->runner->kubernetes.volumes;
 
     for (size_t i = 0; i < wished->count; i++) {
-        const struct config_volume *volume = &wished->items[i];
-        OWNED_TEXT char *name = pod_volume_name(volume, i);
-        OWNED_TEXT char *path = variables_expand(input->variables, volume->mount_path);
-        struct cJSON *mount;
-
-        if (path[0] != '/')
-            return error_set(error, BLAME_CONFIG, 0, "volume %s: mount_path \"%s\" is not an absolute path",
-                             volume->name, path);
-        for (struct cJSON *other = json_first(mounts); other != NULL; other = json_next(other))
-            if (strcmp(json_text(other, "mountPath", ""), path) == 0)
-                return error_set(error, BLAME_CONFIG, 0,
-                                 "two volumes are mounted at %s: remove one of them from [runners.kubernetes.volumes]",
-                                 path);
-        mount = json_add_object(mounts);
-        json_set_text(mount, "name", name);
-        json_set_text(mount, "mountPath", path);
-        if (volume->sub_path != NULL && volume->sub_path[0] != '\0') {
-            OWNED_TEXT char *sub_path = variables_expand(input->variables, volume->sub_path);
-            json_set_text(mount, "subPath", sub_path);
-        }
-        if (volume->read_only)
-            json_set_bool(mount, "readOnly", true);
-        if (volume->mount_propagation != NULL)
-            json_set_text(mount, "mountPropagation", volume->mount_propagation);
+        OWNED_TEXT char *name = pod_volume_name(&wished->items[i], i);
+        if (add_mount(input, &wished->items[i], name, mounts, error) < 0)
+            return -1;
     }
     return 0;
 }

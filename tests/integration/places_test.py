@@ -33,3 +33,23 @@ def test_a_variable_of_the_job_does_not_choose_the_folder_that_courier_gives_awa
         assert f"locked\n{where}\nat {where} of /builds\n" in job.script_output().replace("\r", "")
     assert "victims-own-text" in owner.script_output()
     assert "owned by 1000\nowned by 1000" in owner.script_output()
+
+
+def test_a_variable_of_the_job_chooses_no_folder_and_no_label_of_another_project(make_site, place):
+    place.create("persistentvolumeclaims", {"metadata": {"name": "tenants"}, "spec": {
+        "accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}})
+    site = make_site(kubernetes={
+        "pod_labels": {"team": "$CI_PROJECT_NAMESPACE"},
+        "volumes": {"pvc": [{"name": "tenants", "mount_path": "/tenant", "sub_path": "p-$CI_PROJECT_ID"}]}})
+    site.job(["echo tenants-own-text > /tenant/f; echo as project $CI_PROJECT_ID"]).succeeds()
+    again = site.job(["cat /tenant/f"]).succeeds()
+    other = site.job(["cat /tenant/f || echo not mine; echo claims $CI_PROJECT_ID; sleep 2"],
+                     payload={"job_info": {"project_id": 31337}},
+                     variables={"CI_PROJECT_ID": "77", "CI_PROJECT_NAMESPACE": "admins"})
+    other.wait_trace(b"claims")
+    labels = [pod["metadata"]["labels"] for pod in place.pods_of(other.id)]
+    other.succeeds()
+    assert "tenants-own-text" in again.script_output()
+    assert "not mine" in other.script_output() and "tenants-own-text" not in other.text
+    assert [each["team"] for each in labels] == ["acme"]
+    assert labels[0]["project.runner.gitlab.com/id"] == "31337"
