@@ -9,6 +9,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* Said about an address of DataOps that url_is_in_clear (text/url.h). */
+#define CONFIG_URL_IN_CLEAR                                                                                            \
+    "tokens and logs travel to this http:// address in clear, for everybody on the way to read: use https:// (a "      \
+    "certificate authority of your own goes into tls-ca-file)"
+
 struct config_pair {
     char *key, *value;
 };

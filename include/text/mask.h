@@ -10,7 +10,10 @@
 struct mask;
 
 struct mask *mask_new(void);
-/* Adds a phrase: trimmed of white space at both ends, empties and duplicates dropped. Copies. Before the first feed. */
+/* Adds a phrase: trimmed of white space at both ends, empties and duplicates dropped. Copies. Before the first feed.
+ * One of up to 1 KiB is found percent-encoded (RFC 3986, with upper and lower hexadecimal digits, and in the three
+ * other sets of characters that Python, JavaScript and Go leave as they are) and as part of a JSON string, too. Base64
+ * of it is not found, nor a part of it. */
 void mask_add_phrase(struct mask *mask, const char *bytes, size_t length);
 /* Adds a token prefix such as "glpat-". Before the first feed. */
 void mask_add_prefix(struct mask *mask, const char *prefix);

@@ -22,6 +22,9 @@ struct url {
 /* Takes an http or https URL apart (url_clear); BLAME_INPUT with why. */
 int url_parse(const char *text, struct url *url, struct error *error) MUST_CHECK;
 void url_clear(struct url *url);
+/* http to a host that is not this machine (localhost, 127.0.0.0/8, ::1): what is sent can be read on the way. False for
+ * what is no URL. */
+bool url_is_in_clear(const char *text);
 /* "https://host[:port]" with brackets where needed; no user, no path. Gives a text (mem_free). */
 char *url_origin(const struct url *url);
 /* Percent-encodes everything but unreserved characters. */

@@ -15,9 +15,14 @@ const char *const register_server_side[] = {
 
 static int check_url(const struct options *options, struct error *error)
 {
-    OWNED_TEXT char *root = url_api_root(options_text(options, "url"), error);
+    const char *url = options_text(options, "url");
+    OWNED_TEXT char *root = url_api_root(url, error);
 
-    return root != NULL ? 0 : error_within(error, "--url");
+    if (root == NULL)
+        return error_within(error, "--url");
+    if (url_is_in_clear(url))
+        screen_warn("--url: %s", CONFIG_URL_IN_CLEAR);
+    return 0;
 }
 
 static int check_executor(const struct options *options, struct error *error)

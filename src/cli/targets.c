@@ -3,7 +3,9 @@
 #include "config/write.h"
 #include "io/file.h"
 #include "pod/name.h"
+#include "screen.h"
 #include "secret.h"
+#include "text/url.h"
 
 #include <string.h>
 
@@ -120,6 +122,9 @@ int targets_find(struct targets *targets, const struct options *options, void (*
     }
     if (targets->count == 0 && by_token)
         add_given(targets, options);
+    for (size_t i = 0; by_token && i < targets->count; i++) /* elsewhere the file's own warning says it */
+        if (url_is_in_clear(targets->items[i].url))
+            screen_warn("%s: %s", targets->items[i].name, CONFIG_URL_IN_CLEAR);
     return targets->count > 0 ? 0 : nothing_fits(targets, options, error);
 }
 

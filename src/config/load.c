@@ -52,6 +52,8 @@ static int check_url(const struct reading *reading, const struct tree *table, co
         return read_fail(reading, table->line, "url is missing in [[runners]]");
     result = url_parse(runner->url, &url, &why);
     url_clear(&url);
+    if (url_is_in_clear(runner->url))
+        read_warn(reading, line_of(table, "url"), "url: %s", CONFIG_URL_IN_CLEAR);
     return result < 0 ? read_fail(reading, line_of(table, "url"), "url: %s", why.text) : 0;
 }
 

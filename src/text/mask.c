@@ -9,6 +9,7 @@
 
 #define REPLACEMENT    "[MASKED]"
 #define PARAMETER_MOST 24u
+#define FORMS_MOST     1024u /* longer values stand in no URL, and their forms would cost memory */
 #define CUT_MARK       "..."
 #define CUT_LEAST      4u /* fewer bytes of a phrase at the end of a cut text tell nothing */
 
@@ -52,8 +53,54 @@ static bool is_space(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+static bool is_unreserved(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || strchr("-._~", c) != NULL;
+}
+
+/* As it stands in a URL: everything is encoded but RFC 3986's unreserved characters and those in kept. */
+static void add_in_url(struct trie *phrases, const char *bytes, size_t length, const char *kept, const char *digits)
+{
+    struct strbuf form = STRBUF_EMPTY;
+
+    for (size_t i = 0; i < length; i++) {
+        unsigned char c = (unsigned char)bytes[i];
+        const char code[] = { '%', digits[c >> 4], digits[c & 15] };
+        if (c != '\0' && (is_unreserved(bytes[i]) || strchr(kept, c) != NULL))
+            strbuf_add_char(&form, bytes[i]);
+        else
+            strbuf_add(&form, code, sizeof(code));
+    }
+    trie_add(phrases, form.bytes, form.length);
+    strbuf_wipe(&form);
+}
+
+/* As it stands in a JSON text, without its quotes. */
+static void add_in_json(struct trie *phrases, const char *bytes, size_t length)
+{
+    static const char escaped[] = "\"\"\\\\\nn\rr\tt\bb\ff"; /* pairs: the character, its name behind a backslash */
+    struct strbuf form = STRBUF_EMPTY;
+
+    for (size_t i = 0; i < length; i++) {
+        const char *pair = escaped;
+        while (*pair != '\0' && *pair != bytes[i])
+            pair += 2;
+        if (*pair != '\0')
+            strbuf_format(&form, "\\%c", pair[1]);
+        else if ((unsigned char)bytes[i] < 0x20)
+            strbuf_format(&form, "\\u%04x", (unsigned)bytes[i]);
+        else
+            strbuf_add_char(&form, bytes[i]);
+    }
+    trie_add(phrases, form.bytes, form.length);
+    strbuf_wipe(&form);
+}
+
 void mask_add_phrase(struct mask *mask, const char *bytes, size_t length)
 {
+    /* Which characters are left as they are: curl, git, Go's queries; Python; JavaScript; Go's user and password. */
+    static const char *const kept[] = { "", "/", "!'()*", "$&+,;=" };
+
     while (length > 0 && is_space(bytes[length - 1]))
         length--;
     while (length > 0 && is_space(*bytes)) {
@@ -61,6 +108,14 @@ void mask_add_phrase(struct mask *mask, const char *bytes, size_t length)
         length--;
     }
     trie_add(&mask->phrases, bytes, length);
+    if (length == 0 || length > FORMS_MOST)
+        return;
+    /* A form that is equal to another one, as all are of most values, adds nothing. */
+    for (size_t i = 0; i < COUNT_OF(kept); i++) {
+        add_in_url(&mask->phrases, bytes, length, kept[i], "0123456789ABCDEF");
+        add_in_url(&mask->phrases, bytes, length, kept[i], "0123456789abcdef");
+    }
+    add_in_json(&mask->phrases, bytes, length);
 }
 
 void mask_add_prefix(struct mask *mask, const char *prefix)

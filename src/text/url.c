@@ -155,6 +155,25 @@ void url_clear(struct url *url)
     *url = URL_EMPTY;
 }
 
+static bool is_this_machine(const struct url *url)
+{
+    if (url->is_ipv6)
+        return strcmp(url->host, "::1") == 0;
+    return strcmp(url->host, "localhost") == 0 ||
+           (strncmp(url->host, "127.", 4) == 0 && strspn(url->host, "0123456789.") == strlen(url->host));
+}
+
+bool url_is_in_clear(const char *text)
+{
+    struct url url = URL_EMPTY;
+    struct error ignored = ERROR_NONE;
+    bool is_in_clear =
+        url_parse(text, &url, &ignored) == 0 && strcmp(url.scheme, "http") == 0 && !is_this_machine(&url);
+
+    url_clear(&url);
+    return is_in_clear;
+}
+
 char *url_origin(const struct url *url)
 {
     bool own_port = url->port == (strcmp(url->scheme, "https") == 0 ? 443u : 80u);

@@ -358,3 +358,39 @@ class TestVerifyAndList:
         assert "it does not begin with http" in shown
         assert info["registration_tokens"]["group"] not in shown, "a token is typed unseen"
         assert tomllib.loads(config.read_text())["runners"][0]["name"] == "typed-twice"
+
+
+class TestAnAddressWithoutTls:
+    """Tokens would travel in clear: each command that takes the address says so before it uses it."""
+    SAYS = "in clear, for everybody on the way to read: use https://"
+    CLEAR = "http://dataops.invalid"
+
+    def config(self, tmp_path, url):
+        path = tmp_path / "config.toml"
+        path.write_text(f'[[runners]]\nname = "a"\nexecutor = "kubernetes"\nurl = "{url}"\ntoken = "glrt-0123456789abcdefghij"\n')
+        return str(path)
+
+    def test_lint_names_the_line(self, programs, tmp_path):
+        done = command.run("lint", "--config", self.config(tmp_path, self.CLEAR))
+        assert done.code == 0
+        assert f"config.toml:4: url: tokens and logs travel to this http:// address {self.SAYS}" in done.all
+
+    def test_loopback_is_not_worth_a_word(self, programs, tmp_path):
+        assert self.SAYS not in command.run("lint", "--config", self.config(tmp_path, "http://127.0.0.1:8080")).all
+
+    def test_the_start_says_it_once(self, programs, tmp_path):
+        done = command.run("run", "--config", self.config(tmp_path, self.CLEAR), "--kubeconfig", str(tmp_path / "none"))
+        assert done.code != 0
+        assert done.all.count(self.SAYS) == 1
+
+    def test_register_says_it(self, programs, tmp_path):
+        done = command.run("register", "--non-interactive", "--config", str(tmp_path / "new.toml"), "--url", self.CLEAR,
+                           "--token", "glrt-0123456789abcdefghij", "--executor", "shell")
+        assert done.code != 0, "the executor is refused before anything is asked"
+        assert done.all.count(self.SAYS) == 1
+
+    def test_verify_says_it(self, programs, tmp_path):
+        done = command.run("verify", "--config", str(tmp_path / "none.toml"), "--url", self.CLEAR,
+                           "--token", "glrt-0123456789abcdefghij", "--tls-ca-file", str(tmp_path / "none.pem"))
+        assert done.code != 0
+        assert done.all.count(self.SAYS) == 1

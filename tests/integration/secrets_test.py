@@ -95,6 +95,30 @@ def test_no_secret_is_anywhere(vault_site, site, dataops, place):
     assert found == []
 
 
+@pytest.mark.slow(reason="an image that cannot be pulled gets half a minute")
+def test_the_controllers_own_lines_mask_what_an_image_name_holds(make_site):
+    site, value = make_site(), "s3cr3tvalue42"
+    job = site.job(["echo never"], image="absent/$TOP:1", variables={"TOP": {"value": value, "masked": True}})
+    job.wait_trace(rb"Waiting for pod .*absent/\[MASKED\]:1", 40)
+    site.controller.kill()
+    before = len(site.controller.log)
+    site.controller.start()
+    site.controller.wait_log("job_adopted")
+    job.fails("runner_system_failure", 60)
+    assert "ERROR: Job failed (system failure): " in job.text
+    assert "absent/[MASKED]:1" in job.text.split("ERROR: Job failed")[1]
+    assert "absent/[MASKED]:1" in site.controller.log[before:]
+    assert value not in job.text
+    assert value not in site.controller.log
+
+
+def test_a_masked_value_is_masked_in_a_url_and_in_json(site):
+    job = site.job(["printf '%s\\n' 'https://u:p%2Fss%2Bw%22rd-1@h' 'https://u:p%2fss%2bw%22rd-1@h' '{\"k\":\"p/ss+w\\\"rd-1\"}'"],
+                   variables={"PW": {"value": 'p/ss+w"rd-1', "masked": True, "raw": True}})
+    job.succeeds()
+    assert job.script_output().split() == ["https://u:[MASKED]@h"] * 2 + ['{"k":"[MASKED]"}']
+
+
 def test_mounted_secrets_are_masked_by_line_and_scalar(vault_site):
     job = vault_site.job(["sed -n 3p /secrets/vault.yml", "printf 'is %s.\\n' vault-password-9d1c acct-8fd2a1c0",
                           "head -c 10 /secrets/vault.salt; sleep 0.3; tail -c +11 /secrets/vault.salt"])

@@ -284,6 +284,29 @@ static void the_reference_page_in_docs_is_the_schema_table(void **state)
     strbuf_clear(&kept);
 }
 
+static void an_address_without_tls_warns_unless_it_is_this_machine(void **state)
+{
+    static const struct {
+        const char *url;
+        bool warns;
+    } rows[] = { { "http://dataops.example/ci", true },
+                 { "https://dataops.example/ci", false },
+                 { "http://127.0.0.1:8080", false },
+                 { "http://localhost", false } };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        struct error error = ERROR_NONE;
+        OWNED_TEXT char *text =
+            mem_format("[[runners]]\nname = \"a\"\nexecutor = \"kubernetes\"\nurl = \"%s\"\n", rows[i].url);
+        struct config *config = config_load(text, strlen(text), CONFIG_TOML, "f", &error);
+        assert_non_null(config);
+        assert_int_equal(strstr(strbuf_text(&config->warnings), "f:4: url: " CONFIG_URL_IN_CLEAR) != NULL,
+                         rows[i].warns);
+        config_free(config);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,6 +322,7 @@ int main(void)
         cmocka_unit_test(a_misspelt_docker_key_warns_and_the_stock_ones_do_not),
         cmocka_unit_test(docker_volumes_may_have_a_slash_at_the_end_and_several_modes),
         cmocka_unit_test(a_mount_given_for_the_same_path_wins_over_docker_volumes),
+        cmocka_unit_test(an_address_without_tls_warns_unless_it_is_this_machine),
         cmocka_unit_test(the_reference_page_in_docs_is_the_schema_table),
     };
 

@@ -236,6 +236,67 @@ static void many_long_phrases_are_no_trouble(void **state)
     mask_free(mask);
 }
 
+static void phrases_vanish_from_urls_and_json(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *phrase, *text, *expected;
+    } rows[] = {
+        { "pa/ss+w=rd:1", "https://u:pa%2Fss%2Bw%3Drd%3A1@host", "https://u:" M "@host" }, /* curl */
+        { "pa/ss+w=rd:1", "https://u:pa%2fss%2bw%3drd%3a1@host", "https://u:" M "@host" }, /* git */
+        { "pa/ss+w=rd:1", "?q=pa/ss%2Bw%3Drd%3A1&b", "?q=" M "&b" },                       /* Python */
+        { "it's(a)b/c", "x it's(a)b%2Fc y", "x " M " y" },                                 /* JavaScript */
+        { "pa/ss+w=rd:1", "https://u:pa%2Fss+w=rd%3A1@host", "https://u:" M "@host" },     /* Go, user and password */
+        { "gr\xC3\xBC\xC3\x9F e", "gr%C3%BC%C3%9F%20e gr%c3%bc%c3%9f%20e", M " " M },
+        { "say \"hi\" c:\\d", "{\"a\":\"say \\\"hi\\\" c:\\\\d\"}", "{\"a\":\"" M "\"}" },
+        { "line1\nline2\t\x01", "\"line1\\nline2\\t\\u0001\"", "\"" M "\"" },
+        { "plain-value_1.2~", "plain-value_1.2~ plain%2Dvalue_1.2~", M " plain%2Dvalue_1.2~" }, /* nobody writes so */
+        { "a%2Fb", "a%2Fb a%252Fb a/b", M " " M " a/b" },
+    };
+    for (size_t i = 0; i < COUNT_OF(rows); i++)
+        expect(rows[i].phrase, "", rows[i].text, rows[i].expected);
+}
+
+static void a_long_phrase_is_found_as_it_is_only(void **state)
+{
+    (void)state;
+    char phrase[1200];
+    struct mask *mask = mask_new();
+    OWNED_STRBUF struct strbuf out = STRBUF_EMPTY;
+
+    memset(phrase, '/', sizeof(phrase));
+    mask_add_phrase(mask, phrase, sizeof(phrase));
+    mask_feed(mask, phrase, sizeof(phrase), &out);
+    mask_feed(mask, "%2F%2F", 6, &out);
+    mask_flush(mask, &out);
+    assert_string_equal(strbuf_text(&out), M "%2F%2F");
+    mask_free(mask);
+}
+
+static void what_was_cut_from_a_whole_text_vanishes_too(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *expected;
+    } rows[] = {
+        { "image a/hunter2-very-secret:1: it says hunter2-v", "image a/" M ":1: it says " M },
+        { "it says hunter2-v...", "it says " M "..." },
+        { "it says hunter2-very-secret", "it says " M },
+        { "a short one: hun", "a short one: hun" }, /* less than 4 bytes tell nothing */
+        { "a short one: hunt", "a short one: " M },
+        { "hunter2-v in the middle", "hunter2-v in the middle" },
+        { "...", "..." },
+        { "", "" },
+    };
+    struct mask *mask = mask_of("hunter2-very-secret", "");
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
+        OWNED_STRBUF struct strbuf out = STRBUF_EMPTY;
+        mask_whole(mask, rows[i].text, &out);
+        assert_string_equal(strbuf_text(&out), rows[i].expected);
+    }
+    mask_free(mask);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -247,6 +308,9 @@ int main(void)
         cmocka_unit_test(endless_overlaps_need_no_memory),
         cmocka_unit_test(agrees_with_brute_force),
         cmocka_unit_test(many_long_phrases_are_no_trouble),
+        cmocka_unit_test(phrases_vanish_from_urls_and_json),
+        cmocka_unit_test(a_long_phrase_is_found_as_it_is_only),
+        cmocka_unit_test(what_was_cut_from_a_whole_text_vanishes_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

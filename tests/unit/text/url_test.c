@@ -144,12 +144,27 @@ static void people_see_no_secrets(void **state)
     }
 }
 
+static void knows_what_can_be_read_on_the_way(void **state)
+{
+    (void)state;
+    static const char *const clear[] = { "http://gitlab.example",  "HTTP://dataops:8080/ci",   "http://10.0.0.7",
+                                         "http://127.example.org", "http://localhost.example", "http://[::2]:80" };
+    static const char *const not_clear[] = {
+        "https://gitlab.example", "http://localhost:8080", "http://127.0.0.1", "http://127.8.8.8:99/api",
+        "http://[::1]:8080",      "http://LOCALHOST",      "no url",           ""
+    };
+    for (size_t i = 0; i < COUNT_OF(clear); i++)
+        assert_true(url_is_in_clear(clear[i]));
+    for (size_t i = 0; i < COUNT_OF(not_clear); i++)
+        assert_false(url_is_in_clear(not_clear[i]));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_urls_apart),           cmocka_unit_test(refuses_what_others_might_read_otherwise),
         cmocka_unit_test(escapes_all_but_unreserved), cmocka_unit_test(finds_the_api),
-        cmocka_unit_test(people_see_no_secrets),
+        cmocka_unit_test(people_see_no_secrets),      cmocka_unit_test(knows_what_can_be_read_on_the_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
