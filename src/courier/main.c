@@ -96,6 +96,7 @@ static void courier_end(void *owner, const struct result *result)
     output_flush(courier->output);
     end.bytes = output_bytes(courier->output);
     end.crc = output_crc(courier->output);
+    output_mask_text(courier->output, end.message, sizeof(end.message)); /* it stands in the pod's status, too */
     result_print(&end, &json);
     courier->end_json = strbuf_take(&json, NULL);
     /* first, and for good: the log path may block until the kubelet's patience is over */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -350,6 +351,16 @@ uint64_t output_bytes(const struct output *output)
 uint32_t output_crc(const struct output *output)
 {
     return output->writer.crc;
+}
+
+void output_mask_text(struct output *output, char *text, size_t size)
+{
+    OWNED_STRBUF struct strbuf masked = STRBUF_EMPTY;
+
+    if (output->mask == NULL)
+        return;
+    mask_whole(output->mask, text, &masked);
+    snprintf(text, size, "%s", strbuf_text(&masked));
 }
 
 int output_end(struct output *output, const char *json, uint64_t most_ms, void (*done)(void *owner), void *owner)

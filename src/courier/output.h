@@ -55,6 +55,8 @@ void output_on_room(struct output *output, void (*room)(void *owner), void *owne
 void output_flush(struct output *output);
 uint64_t output_bytes(const struct output *output);
 uint32_t output_crc(const struct output *output);
+/* Masks a text that leaves by another way than the stream, in place. After output_flush only. */
+void output_mask_text(struct output *output, char *text, size_t size);
 /* Writes the end record and calls done when stdout took everything, or after most_ms; maybe before returning.
  * Nothing may be put in afterwards. -1: json cannot be one (a bug); nothing was written, done is not called. */
 int output_end(struct output *output, const char *json, uint64_t most_ms, void (*done)(void *owner),

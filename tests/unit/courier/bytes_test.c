@@ -183,6 +183,20 @@ static void a_secret_at_the_very_end_takes_nothing_of_the_marker_with_it(void **
     }
 }
 
+/* The end record stands in the log and in the pod's status, and the controller shows its message. */
+static void a_masked_value_stands_in_no_end_record(void **state)
+{
+    struct pod pod;
+    (void)state;
+    pod_init(&pod);
+    plan_mask(&pod, "terminated with"); /* words of the message */
+    plan_step_line(&pod, "script", "exit 3");
+    pod_run(&pod, geteuid());
+    assert_int_equal(pod.result.exit_code, 3);
+    assert_string_equal(pod.result.message, "command [MASKED] exit code 3");
+    pod_clear(&pod);
+}
+
 static void values_of_mounted_secrets_are_masked(void **state)
 {
     struct pod pod;
@@ -277,6 +291,7 @@ int main(void)
         cmocka_unit_test(a_cancel_works_while_the_log_is_not_read),
         cmocka_unit_test(a_masked_value_never_shows_whatever_the_chunks),
         cmocka_unit_test(a_secret_at_the_very_end_takes_nothing_of_the_marker_with_it),
+        cmocka_unit_test(a_masked_value_stands_in_no_end_record),
         cmocka_unit_test(values_of_mounted_secrets_are_masked),
         cmocka_unit_test(past_the_output_limit_only_the_notice_follows),
         cmocka_unit_test(the_limit_never_cuts_a_character),
