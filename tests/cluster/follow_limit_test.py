@@ -18,9 +18,9 @@ from tests.bench.process import cpu_seconds
 
 INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
 WHOLE_JOBS, WHOLE_SECONDS, DEFAULT_INSTANCES = 150, 60, 128
-JOBS = int(os.environ.get("DATAOPS_FOLLOW_JOBS", "40"))
+JOBS = int(os.environ.get("DATAOPS_FOLLOW_JOBS", "30"))
 IS_WHOLE = JOBS >= WHOLE_JOBS
-SECONDS = WHOLE_SECONDS if IS_WHOLE else 20
+SECONDS = WHOLE_SECONDS if IS_WHOLE else 15
 START_S = JOBS * (0.9 if IS_WHOLE else 0.7)
 PLENTY = 8192
 MOST_READ_BY_TIME, MOST_FOLLOWED = 40, 2  # requests a job of 60 s; what is followed does not grow with the time

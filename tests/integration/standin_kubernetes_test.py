@@ -859,6 +859,30 @@ class TestLogs:
             await api.send("DELETE", f"/pods/{name}", gracePeriodSeconds=0)
         cluster.run(case)
 
+    def test_a_follower_past_the_limit_gets_what_is_there_and_the_kubelets_words(self, cluster):
+        async def case(api):
+            name = (await api.create(pod(("a", "echo one; sleep 60"))))["metadata"]["name"]
+            await api.running(name)
+            await api.control("POST", "settings", {"followers_most": 1})
+            try:
+                async with api.follow(name) as first:
+                    await first.receive(10)  # the empty frame
+                    assert (await first.receive(10)).data == b"one\n"
+                    async with api.follow(name) as second:
+                        got, code = await frames(second)
+                    assert (b"".join(got), code) == (b"one\nfailed to create fsnotify watcher: too many open files", 1000)
+                    assert await api.text(name) == (200, b"one\n")
+                await asyncio.sleep(0.3)
+                async with api.follow(name) as third:  # the first gave its place back
+                    await third.receive(10)
+                    assert (await third.receive(10)).data == b"one\n"
+                    with pytest.raises(asyncio.TimeoutError):
+                        await third.receive(0.3)
+            finally:
+                await api.control("POST", "settings", {"followers_most": 0})
+            await api.send("DELETE", f"/pods/{name}", gracePeriodSeconds=0)
+        cluster.run(case)
+
     def test_damage_on_the_way_and_in_the_file(self, cluster):
         async def case(api):
             whole = b"".join(b"line %d\n" % i for i in range(100))

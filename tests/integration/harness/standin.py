@@ -155,5 +155,9 @@ class StandinPlace(Place):
         """kill, oom, evict, fail_hook, refuse_next, cordon: see tests/standin/kubernetes/control.py."""
         self.control("POST", "kubelet", order)
 
+    def limit_followers(self, most: int) -> None:
+        """So many logs may be followed at once, as a node's fs.inotify.max_user_instances limits them; 0: all."""
+        self.control("POST", "settings", {"followers_most": most})
+
     def logfile(self, **order) -> None:
         self.control("POST", "logfile", order)

@@ -33,7 +33,10 @@ POST   outage              {"seconds": N}: every connection is reset, new ones a
 POST   tokens              {"account": NAME, "keep_old": false}: rotate -> {"token"}
 POST   tls                 {"certificate": "good"|"expired"|"wrong-name"|"foreign"}: for
                            connections made from now on
-POST   settings            any of the times and sizes of the command line, by name
+POST   settings            any of the times and sizes of the command line, by name; followers_most: so
+                           many logs may be followed at once, a further follower gets what is
+                           there, then the kubelet's "failed to create fsnotify watcher: too many
+                           open files", and the end
 GET    settings
 """
 

@@ -146,12 +146,35 @@ def _seek_tail(file, lines):
     file.seek(0)
 
 
+class NoWatcher(Exception):
+    """The node has no inotify instance left: the log cannot be followed from here on."""
+
+
+class Watchers:
+    """The inotify instances that the kubelet holds, one for each log that is followed."""
+
+    def __init__(self, settings):
+        self._settings = settings
+        self.count = 0
+        self.refused = 0
+
+    def take(self):
+        if 0 < self._settings.followers_most <= self.count:
+            self.refused += 1
+            raise NoWatcher
+        self.count += 1
+
+    def give_back(self):
+        self.count -= 1
+
+
 class Reader:
     """Reads the newest file of an instance; follows it across a rotation like the kubelet."""
 
-    def __init__(self, container_log, options):
+    def __init__(self, container_log, options, watchers):
         self._log = container_log
         self._options = options
+        self._watchers = watchers
         self._events = []
         self._wake = asyncio.Event()
         self._watching = False
@@ -172,6 +195,7 @@ class Reader:
         finally:
             if self._watching:
                 self._log.listeners.remove(self._on_event)
+                self._watchers.give_back()
 
     async def _read(self, file):
         writer = LineWriter(self._options)
@@ -190,6 +214,7 @@ class Reader:
             if stop or not self._options.follow:
                 break
             if not self._watching:
+                self._watchers.take()
                 self._watching = True
                 self._log.listeners.append(self._on_event)
                 continue
@@ -363,10 +388,13 @@ class LogStream:
             return "close"
         damage = Damage(effects.get("damage")) if effects.get("damage") else None
         try:
-            async for chunk in Reader(source, options).chunks():
+            async for chunk in Reader(source, options, self.server.watchers).chunks():
                 how = await self._pass_on(damage.apply(chunk) if damage else chunk)
                 if how:
                     return how
+        except NoWatcher:
+            await self.sink.write(b"failed to create fsnotify watcher: too many open files")
+            return "close"
         except OSError as error:
             text = f"failed to try resolving symlinks in path {error.filename!r}: " \
                    f"lstat {error.filename}: {error.strerror.lower()}"

@@ -22,6 +22,7 @@ from .garbage import Collector
 from .guardian import Guardian
 from .images import Images
 from .kubelet import Kubelet
+from .log import Watchers
 from .objects import delete as delete_object
 from .store import RESOURCES, Store
 
@@ -43,6 +44,7 @@ class Server:
         self.requests = deque(maxlen=REQUESTS_KEPT)
         self.open_requests = 0
         self.streams = set()
+        self.watchers = Watchers(self.settings)
         self.refusals = []
         self.ca_path = None
         self.address = ("127.0.0.1", 0)

@@ -30,6 +30,7 @@ class Settings:
     watch_buffer_events: int = 1000
     pids_limit: int = 0
     log_bytes: int = 10 * 1024 * 1024
+    followers_most: int = 0  # logs that may be followed at once, as fs.inotify.max_user_instances limits them; 0: all
     # set by the control endpoint
     cordoned: bool = False
     refuse_pods: dict | None = None
