@@ -61,7 +61,7 @@ void report_over(struct trace *trace)
         return;
     trace->phase = TRACE_OVER;
     trace_drop_bytes(trace);
-    trace_timer(trace, 0, tell_reported);
+    trace_timer(trace, 0, tell_reported); /* once: the last callback */
 }
 
 static void step_due(void *owner)

@@ -240,7 +240,7 @@ static void settle(struct kube_call *call, struct kube_answer *answer)
     if (answer->kind == KUBE_UNAUTHORIZED && !call->reloaded) {
         call->reloaded = true;
         kube_reload(call->kube);
-        loop_after(call->kube->loop, &call->wait, 0, try_again, call);
+        loop_after(call->kube->loop, &call->wait, 0, try_again, call); /* once: a call reloads one time */
         fill_places(call->lane);
         return;
     }

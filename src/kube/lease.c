@@ -279,7 +279,7 @@ struct kube_lease *kube_lease_start(struct kube *kube, const struct kube_lease_r
     };
     lease->events = events;
     lease->owner = owner;
-    again(lease, 0, lease_read);
+    again(lease, 0, lease_read); /* once: the first request */
     return lease;
 }
 
@@ -349,7 +349,7 @@ void kube_lease_release(struct kube_lease *lease, void (*gone)(void *owner), voi
     timer_stop(&lease->doubt);
     timer_stop(&lease->next);
     if (!lease->mine || !lease->object) {
-        again(lease, 0, nothing_to_release);
+        again(lease, 0, nothing_to_release); /* once: the last callback */
         return;
     }
     lease->mine = false;

@@ -223,8 +223,8 @@ static void stream_closed(void *owner, int status, bool had_opened, const struct
     }
     log->refused_status = status;
     if (status == 401 && !log->tried_new_token) {
-        log->tried_new_token = true; /* every connect reads the token anew */
-        loop_after(kube_loop(log->kube), &log->wait, 0, follow_log, log);
+        log->tried_new_token = true;                                      /* every connect reads the token anew */
+        loop_after(kube_loop(log->kube), &log->wait, 0, follow_log, log); /* once: tried_new_token */
     } else if (status == 204 || status == 404) {
         error_set(&words, BLAME_REMOTE, status, "%s: %s", log->what,
                   status == 204 ? "the pod has no node yet" : "there is no such pod");
