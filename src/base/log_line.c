@@ -58,7 +58,7 @@ static size_t escape_character(const char *text, size_t left, char out[8])
         }
     }
     if (must_be_named(code)) {
-        snprintf(out, 8, "\\u%04" PRIx32, code);
+        snprintf(out, 8, "\\u%04" PRIx32, code & 0xFFFF);
     } else {
         memcpy(out, text, wide);
         out[wide] = '\0';
