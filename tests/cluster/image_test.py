@@ -193,6 +193,7 @@ class TestListOfContents:
 
 
 class TestBuild:
+    @pytest.mark.slow
     def test_two_builds_give_one_digest(self, image, unpacked, tmp_path):
         """The second build has a storage of its own, so it takes no layer from the first."""
         again = tmp_path / "again.tar"
@@ -211,6 +212,7 @@ class TestBuild:
         sboms = [path.with_name(path.name.removesuffix(".tar") + ".spdx.json").read_bytes() for path in (first.path, again)]
         assert sboms[0] == sboms[1]
 
+    @pytest.mark.slow
     def test_a_base_is_taken_by_its_digest(self, image, tmp_path):
         digest = self._digest_of_the_base()
         done = _build(tmp_path / "image.tar", BASE=f"localhost/debian@{digest}")
