@@ -256,8 +256,10 @@ void git_environment_hostile(const char *project_dir, struct words *environment)
     /* objects that are missing would be fetched from where, and with what, the repository says */
     words_add(environment, "GIT_ALLOW_PROTOCOL=none");
     words_add(environment, "GIT_NO_LAZY_FETCH=1");
-    words_keep(environment, mem_format("GIT_DIR=%s/.git", project_dir));
-    words_keep(environment, mem_format("GIT_WORK_TREE=%s", project_dir));
+    if (project_dir) {
+        words_keep(environment, mem_format("GIT_DIR=%s/.git", project_dir));
+        words_keep(environment, mem_format("GIT_WORK_TREE=%s", project_dir));
+    }
     configs_add(environment, &configs, git_settings, git_setting_count);
     configs_add(environment, &configs, own_configs, COUNT_OF(own_configs));
     words_keep(environment, mem_format("GIT_CONFIG_COUNT=%u", configs));
@@ -309,36 +311,47 @@ void git_init_words(const struct plan *plan, struct words *words)
 
 /* --- words for people --- */
 
+static const struct {
+    const char *said, *meaning;
+    bool is_servers; /* the server, or the way to it, and not what lies in the folder */
+} meanings[] = {
+    { "Authentication failed", "the server refused the job's credentials for the repository", true },
+    { "could not read Username", "the server refused the job's credentials for the repository", true },
+    { "error: 401", "the server refused the job's credentials for the repository", true },
+    { "error: 403", "the job's token may not read the repository", true },
+    { "error: 404", "the repository was not found, or the job's token may not see it", true },
+    { "error: 30", "the repository's server sends git elsewhere, where git does not go", true },
+    { "not found", "the repository was not found, or the job's token may not see it", true },
+    { "couldn't find remote ref", "the ref is not in the repository any more (deleted, or rewritten by a force push)",
+      true },
+    { "reference is not a tree",
+      "the commit is not among the fetched history: the branch was rewritten, or the depth is too small", false },
+    { "unable to read tree",
+      "the commit is not among the fetched history: the branch was rewritten, or the depth is too small", false },
+    { "not our ref", "the commit is not in the repository any more", true },
+    { "Could not resolve host", "the repository's host name is not known inside the pod", true },
+    { "Could not resolve proxy", "the proxy's host name is not known inside the pod", true },
+    { "certificate", "the server's certificate is not trusted: set tls-ca-file to its CA", true },
+    { "wrong version number", "the server speaks plain HTTP where HTTPS was asked for", true },
+    { "Connection refused", "the repository's server refuses the connection", true },
+    { "Failed to connect", "the repository's server cannot be reached from the pod", true },
+    { "timed out", "the repository's server did not answer in time", true },
+    { "No space left on device", "the builds volume is full", false },
+    { "Permission denied", "the job's user may not write the project folder", false },
+};
+
 const char *git_explain(const char *last_words)
 {
-    static const struct {
-        const char *said, *meaning;
-    } meanings[] = {
-        { "Authentication failed", "the server refused the job's credentials for the repository" },
-        { "could not read Username", "the server refused the job's credentials for the repository" },
-        { "error: 401", "the server refused the job's credentials for the repository" },
-        { "error: 403", "the job's token may not read the repository" },
-        { "error: 404", "the repository was not found, or the job's token may not see it" },
-        { "not found", "the repository was not found, or the job's token may not see it" },
-        { "couldn't find remote ref",
-          "the ref is not in the repository any more (deleted, or rewritten by a force push)" },
-        { "reference is not a tree",
-          "the commit is not among the fetched history: the branch was rewritten, or the depth is too small" },
-        { "unable to read tree",
-          "the commit is not among the fetched history: the branch was rewritten, or the depth is too small" },
-        { "not our ref", "the commit is not in the repository any more" },
-        { "Could not resolve host", "the repository's host name is not known inside the pod" },
-        { "Could not resolve proxy", "the proxy's host name is not known inside the pod" },
-        { "certificate", "the server's certificate is not trusted: set tls-ca-file to its CA" },
-        { "wrong version number", "the server speaks plain HTTP where HTTPS was asked for" },
-        { "Connection refused", "the repository's server refuses the connection" },
-        { "Failed to connect", "the repository's server cannot be reached from the pod" },
-        { "timed out", "the repository's server did not answer in time" },
-        { "No space left on device", "the builds volume is full" },
-        { "Permission denied", "the job's user may not write the project folder" },
-    };
     for (size_t i = 0; i < COUNT_OF(meanings); i++)
         if (strstr(last_words, meanings[i].said))
             return meanings[i].meaning;
     return NULL;
+}
+
+bool git_is_servers_word(const char *last_words)
+{
+    for (size_t i = 0; i < COUNT_OF(meanings); i++)
+        if (strstr(last_words, meanings[i].said))
+            return meanings[i].is_servers;
+    return false;
 }

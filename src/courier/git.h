@@ -28,7 +28,7 @@ struct words {
 };
 
 /* The environment of a git child that works on the job's repository after the script began: no credentials, no CA;
- * appends "NAME=value" entries. Pure. */
+ * appends "NAME=value" entries. project_dir NULL: git looks for the repository from its working folder. Pure. */
 void git_environment_hostile(const char *project_dir, struct words *environment);
 /* Appends the job's variables that change how git reaches the server and whether it checks it, without passwords;
  * nothing when there are none. */
@@ -43,13 +43,21 @@ void words_clear(struct words *words);
 /* Arguments of the calls (words_clear). All from the plan. */
 struct plan;
 void git_init_words(const struct plan *plan, struct words *words);
+/* Below .git: names of commits that a kept repository proved to have, one a line (tidy.c). */
+#define GIT_TIPS "dataops-kept"
 /* Of the flags that the job adds only those of a list pass, and ours come behind them; the others go to refused. */
-void git_fetch_words(const struct plan *plan, bool is_shallow, struct words *words, struct words *refused);
+struct git_kept {
+    bool is_shallow;
+    const char *tips; /* content of GIT_TIPS, or NULL */
+};
+void git_fetch_words(const struct plan *plan, const struct git_kept *kept, struct words *words, struct words *refused);
 void git_clean_words(const struct plan *plan, struct words *words, struct words *refused);
 /* The flags that pass, for a message; mem_free. */
 char *git_flags_for_people(bool is_fetch);
 /* What a person should know about git's last words, or NULL. Static text. */
 const char *git_explain(const char *last_words);
+/* Whether they repeat what the server (or the way to it) said, so that a new repository would not help. */
+bool git_is_servers_word(const char *last_words);
 /* A full object name: 40 or 64 hexadecimal digits. */
 bool git_is_object_name(const char *text);
 

@@ -173,7 +173,20 @@ static bool names_a_depth(const struct words *words)
     return false;
 }
 
-void git_fetch_words(const struct plan *plan, bool is_shallow, struct words *words, struct words *refused)
+/* There are no refs that tell the server what is there: they cannot be proven (tidy.c). */
+static void tips_add(const char *tips, struct words *words)
+{
+    while (tips && *tips) {
+        const size_t length = strcspn(tips, "\n");
+        OWNED_TEXT char *name = mem_copy(tips, length);
+        OWNED_TEXT char *word = mem_format("--negotiation-tip=%s", name);
+        if (git_is_object_name(name))
+            words_add(words, word);
+        tips += length + (tips[length] == '\n');
+    }
+}
+
+void git_fetch_words(const struct plan *plan, const struct git_kept *kept, struct words *words, struct words *refused)
 {
     words_add(words, "git");
     words_add(words, "fetch");
@@ -182,9 +195,10 @@ void git_fetch_words(const struct plan *plan, bool is_shallow, struct words *wor
     if (!has_depth && plan->depth > 0) {
         OWNED_TEXT char *depth = mem_format("--depth=%lld", (long long)plan->depth);
         words_add(words, depth);
-    } else if (!has_depth && is_shallow) {
+    } else if (!has_depth && kept->is_shallow) {
         words_add(words, "--unshallow");
     }
+    tips_add(kept->tips, words);
     /* git takes the last word of each flag: ours */
     words_add(words, "--no-recurse-submodules");
     words_add(words, "--no-auto-maintenance");

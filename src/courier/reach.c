@@ -18,7 +18,7 @@ static const struct {
     [CHILD_GIT] = { .builds = CONFINE_ALL, .scratch = CONFINE_LIST | CONFINE_READ, .tcp = true },
     [CHILD_LFS] = { .builds = CONFINE_ALL, .scratch = CONFINE_LIST | CONFINE_READ, .tcp = true, .moves = true },
     [CHILD_CLEAR] = { .builds = CONFINE_LIST | CONFINE_REMOVE, .keeps_capabilities = true },
-    [CHILD_TIDY] = { .builds = CONFINE_LIST | CONFINE_REMOVE },
+    [CHILD_TIDY] = { .builds = CONFINE_ALL, .moves = true },
     [CHILD_PACK] = { .builds = CONFINE_LIST | CONFINE_READ },
     [CHILD_UNPACK] = { .builds = CONFINE_ALL, .moves = true },
 };

@@ -12,7 +12,7 @@ enum child_kind {
     CHILD_GIT,    /* git with the job's credentials */
     CHILD_LFS,    /* git lfs, the same, and it moves files between folders */
     CHILD_CLEAR,  /* removes the project folder, with courier's own rights */
-    CHILD_TIDY,   /* takes what steers git out of a kept repository */
+    CHILD_TIDY,   /* makes a kept repository anew around its packs; runs git for it */
     CHILD_PACK,   /* packs artifacts; runs git for untracked ones */
     CHILD_UNPACK, /* unpacks artifacts */
 };

@@ -10,7 +10,9 @@
 #include "reach.h"
 #include "text/quote.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -18,7 +20,8 @@
 
 #define TAIL_MOST      4096
 #define FLAG_MOST      100
-#define GIT_FAILED     1 /* exit code of the job, as the stock runner's stage shell has it */
+#define TIPS_MOST      8192 /* bytes */
+#define GIT_FAILED     1    /* exit code of the job, as the stock runner's stage shell has it */
 #define AGAIN_FIRST_MS 5000
 #define AGAIN_MOST_MS  300000
 
@@ -48,10 +51,12 @@ struct sources {
     struct backoff backoff;
     enum step at, goal;
     unsigned attempts_left;
-    bool as_job;   /* git runs as the job's user; not so in an early fetch, even when that user is known meanwhile */
-    bool tried;    /* an attempt was begun before */
-    bool kept;     /* there is a repository from an earlier job */
-    bool is_roots; /* the repository was made by an early fetch: as courier's own user */
+    bool as_job;    /* git runs as the job's user; not so in an early fetch, even when that user is known meanwhile */
+    bool tried;     /* an attempt was begun before */
+    bool kept;      /* there is a repository from an earlier job */
+    bool was_there; /* there is a project folder from an earlier job */
+    bool anew;      /* it stood in the way, and was removed */
+    bool is_roots;  /* the repository was made by an early fetch: as courier's own user */
     bool routes_said;
     struct strbuf tail; /* git's last words */
     stage_done *done;
@@ -89,11 +94,30 @@ static void sources_start_over(void *owner)
     sources_step(sources);
 }
 
+/* What an earlier job left may be what fails: then the folder is cleared with courier's own rights, once. The server's
+ * own answers stay what they are. */
+static bool is_worth_anew(const struct sources *sources, const struct error *error)
+{
+    return sources->was_there && !sources->anew && sources->at >= STEP_FOLDER && sources->at < STEP_LFS_LOOK &&
+           (error->blame == BLAME_SCRIPT || error->blame == BLAME_INPUT || error->code == EACCES) &&
+           is_git(sources->context->plan) && git_is_object_name(sources->context->plan->sha) &&
+           !git_is_servers_word(strbuf_text(&sources->tail));
+}
+
 static void sources_fail(struct sources *sources, const struct error *error)
 {
     struct context *context = sources->context;
     const char *meaning = git_explain(strbuf_text(&sources->tail));
     output_settle(context->output);
+    if (is_worth_anew(sources, error)) {
+        output_say(context->output, TONE_WARNING,
+                   "What an earlier job left in the project folder stands in the way (%s): it is removed, and all is "
+                   "fetched anew.",
+                   meaning ? meaning : error->text);
+        sources->anew = true;
+        loop_after(context->loop, &sources->again, 0, sources_start_over, sources);
+        return;
+    }
     if (error->blame == BLAME_SCRIPT && meaning)
         output_say(context->output, TONE_ERROR, "Getting the sources failed: %s", meaning);
     else
@@ -251,29 +275,41 @@ static void routes_say(struct sources *sources)
     sources->routes_said = true;
 }
 
-/* The project folder begins anew for clone, where a former try failed half way, and where it belongs to somebody else.
- */
+static void fetching_say(struct sources *sources)
+{
+    const struct plan *plan = sources->context->plan;
+    if (!is_git(plan))
+        return;
+    routes_say(sources);
+    if (plan->depth > 0)
+        output_say(sources->context->output, TONE_NOTICE, "Fetching changes with git depth set to %lld...",
+                   (long long)plan->depth);
+    else
+        output_say(sources->context->output, TONE_NOTICE, "Fetching changes...");
+}
+
+/* The project folder begins anew for clone, where it belongs to somebody else, and where a former try failed half way
+ * or found that an earlier job's folder stands in the way. */
 static void step_clear(struct sources *sources)
 {
     const struct plan *plan = sources->context->plan;
     const struct folder_owner owner = folder_owner(sources);
-    const bool failed_before = sources->tried;
-    const bool is_left = !sources->tried && plan->strategy == PLAN_FETCH && has_repository(plan);
-    const bool is_foreign = is_left && repository_is_foreign(&owner, plan);
-    if (!sources->tried)
-        sources->kept = is_left && !is_foreign;
+    const bool is_first = !sources->tried;
+    const bool has_old = is_first && plan->strategy == PLAN_FETCH && has_repository(plan);
+    const bool is_foreign = has_old && repository_is_foreign(&owner, plan);
+    const bool has_failed = !is_first && (sources->anew || !sources->was_there);
+    const bool is_cleared = plan->strategy == PLAN_CLONE || is_foreign || has_failed;
+    if (is_first) {
+        sources->was_there = !is_cleared && file_exists(plan->project_dir);
+        sources->kept = has_old && !is_foreign;
+    }
+    sources->kept = sources->kept && !is_cleared;
     sources->tried = true;
     if (is_foreign)
         output_say(sources->context->output, TONE_NOTICE,
                    "The repository that is there belongs to another user: it is fetched anew.");
-    if (is_git(plan))
-        routes_say(sources);
-    if (is_git(plan) && plan->depth > 0)
-        output_say(sources->context->output, TONE_NOTICE, "Fetching changes with git depth set to %lld...",
-                   (long long)plan->depth);
-    else if (is_git(plan))
-        output_say(sources->context->output, TONE_NOTICE, "Fetching changes...");
-    clear_run(sources, plan->strategy == PLAN_CLONE || is_foreign || (failed_before && !sources->kept));
+    fetching_say(sources);
+    clear_run(sources, is_cleared);
 }
 
 static int step_folder(struct sources *sources, struct error *error)
@@ -353,12 +389,30 @@ static void refused_say(struct sources *sources, const char *variable, bool is_f
     words_clear(refused);
 }
 
+/* What tidy.c left, or NULL (mem_free). git itself says no to a commit that is not there. */
+static char *tips_of(const struct plan *plan)
+{
+    struct error ignored = ERROR_NONE;
+    char text[TIPS_MOST];
+    const int folder = folder_open(plan->builds_dir, plan->project_dir, &ignored);
+    const int fd =
+        folder < 0 ? -1 : open_beneath(folder, ".git/" GIT_TIPS, O_RDONLY | O_NONBLOCK, 0, RESOLVE_NO_SYMLINKS);
+    const ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text);
+    if (fd >= 0)
+        close(fd);
+    if (folder >= 0)
+        close(folder);
+    return got > 0 ? mem_copy(text, (size_t)got) : NULL;
+}
+
 static void step_fetch(struct sources *sources)
 {
     const struct plan *plan = sources->context->plan;
-    OWNED_TEXT char *shallow = mem_format("%s/.git/shallow", plan->project_dir);
     struct words words = { 0 }, refused = { 0 };
-    git_fetch_words(plan, file_exists(shallow), &words, &refused);
+    OWNED_TEXT char *tips = tips_of(plan);
+    OWNED_TEXT char *shallow = mem_format("%s/.git/shallow", plan->project_dir);
+    const struct git_kept kept = { .is_shallow = file_exists(shallow), .tips = tips };
+    git_fetch_words(plan, &kept, &words, &refused);
     refused_say(sources, "GIT_FETCH_EXTRA_FLAGS", true, &refused);
     git_run(sources, &words);
     words_clear(&words);
@@ -389,7 +443,7 @@ static void step_clean(struct sources *sources)
 {
     const struct plan *plan = sources->context->plan;
     struct words words = { 0 }, refused = { 0 };
-    if (!sources->kept || plan->clean_flag_count == 0) {
+    if (!sources->was_there || sources->anew || plan->clean_flag_count == 0) {
         sources_next(sources);
         return;
     }

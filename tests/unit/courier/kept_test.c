@@ -105,10 +105,172 @@ static void variables_that_change_how_git_reaches_the_server_are_named(void **st
     repository_clear(&all);
 }
 
+/* --- an earlier job's repository --- */
+
+/* Leaves a clone of the first commit, as the job's user has it, and what commands in it add. */
+static void left_make(struct repository *all, const char *commands)
+{
+    repository_make(all);
+    json_set_text(git_of(all), "strategy", "fetch");
+    shell("set -e; export GIT_CONFIG_GLOBAL=/dev/null SHA=%s OLD=%s; cd %s/builds; mkdir g; git clone -q --no-tags -b "
+          "main "
+          "file://$PWD/../web/git/g/p.git g/p; cd g/p; git checkout -q $OLD; umask 022; %s",
+          all->sha, all->old_sha, all->pod.root, commands);
+    shell("chown -R %u:%u %s/builds/g", job_user(), job_user(), all->pod.root);
+}
+
+static void what_an_earlier_job_planted_does_not_reach_the_next(void **state)
+{
+    static const struct {
+        const char *name, *commands;
+    } plants[] = {
+        { "an index that looks away", "echo POISONED > file; git update-index --skip-worktree file" },
+        { "an index that believes",
+          "git checkout -q $SHA; echo POISONED > file; git update-index --assume-unchanged file" },
+        { "a loose object under another's name",
+          "id=$(git rev-parse $SHA:file); evil=$(echo POISONED | git hash-object -w --stdin); cd .git/objects; "
+          "for p in pack/*.pack; do mv $p ../p; git unpack-objects -q < ../p; done; rm -f pack/*; "
+          "cp -f $(echo $evil | sed 's,..,&/,') $(echo $id | sed 's,..,&/,')" },
+        { "a pack whose index lies",
+          "id=$(git rev-parse $SHA:file); evil=$(echo POISONED | git hash-object -w --stdin); cd .git/objects; "
+          "for p in pack/*.pack; do mv $p ../p; rm -f pack/*; git unpack-objects -q < ../p; done; "
+          "n=$(echo $evil | git pack-objects -q pack/pack); chmod u+w pack/*; rm -f $(echo $id | sed 's,..,&/,'); "
+          "python3 -c 'import sys, struct; p, i = sys.argv[1:]; d = bytearray(open(p, \"rb\").read()); i = "
+          "bytes.fromhex(i); d[8:1032] = b\"\".join(struct.pack(\">I\", k >= i[0]) for k in range(256)); d[1032:1052] "
+          "= i; "
+          "open(p, \"wb\").write(d)' pack/pack-$n.idx $id; test \"$(git cat-file -p $id)\" = POISONED" },
+        { "a replaced object", "git replace $(git rev-parse $SHA:file) $(echo POISONED | git hash-object -w --stdin)" },
+        { "attributes that no commit has",
+          "echo '* text eol=crlf' > .gitattributes; echo /.gitattributes > .gitignore" },
+        { "a configuration of a work tree", "git config extensions.worktreeConfig true; git config --worktree "
+                                            "core.autocrlf true; git config core.eol crlf" },
+        { "a shared folder", "cp -r .git ../other; mv .git/objects ../objects; echo ../../other > .git/commondir" },
+        { "a history that ends early", "echo $OLD > .git/shallow; echo $SHA >> .git/shallow" },
+        { "a tag",
+          "git -c user.name=a -c user.email=a@b tag -a -m x v9 $OLD; git update-ref refs/remotes/origin/evil $OLD" },
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(plants); i++) {
+        struct repository all;
+        left_make(&all, plants[i].commands);
+        json_set_array(git_of(&all), "clean_flags");
+        plan_step_line(
+            &all.pod, "script",
+            "od -c file | head -1; git status --short -uno; git rev-list --count HEAD; git tag; git "
+            "for-each-ref | wc -l; "
+            "git count-objects; (find .git/objects/info .git/refs/replace -type f 2> /dev/null || true) | wc -l");
+        pod_run(&all.pod, job_user());
+        if (!strstr(strbuf_text(&all.pod.trace), "\n0000000   3  \\n\n3\n1\n0 objects, 0 kilobytes\n0\n"))
+            fail_msg("%s reached the next job:\n%s", plants[i].name, trace_end(&all.pod));
+        assert_int_equal(all.pod.result.outcome, OUTCOME_SUCCESS);
+        repository_clear(&all);
+    }
+}
+
+/* Whether some request to the server held the words. */
+static bool was_asked(const struct repository *all, const char *words)
+{
+    bool found = false;
+    for (unsigned i = 1; i < 10 && !found; i++) {
+        char path[32];
+        snprintf(path, sizeof path, "/web/body-%u", i);
+        char *body = file_text(pod_path(&all->pod, path));
+        found = body && strstr(body, words);
+        mem_free(body);
+    }
+    return found;
+}
+
+static void what_is_proven_is_not_fetched_again(void **state)
+{
+    struct repository all;
+    char have[80];
+    (void)state;
+    left_make(&all, "true");
+    plan_step_line(&all.pod, "script", "cat file; git rev-list --count HEAD");
+    pod_run(&all.pod, job_user());
+    trace_has(&all.pod, "\n3\n3\n");
+    assert_false(was_asked(&all, "want "));
+    repository_clear(&all);
+
+    left_make(&all, "git update-ref -d refs/remotes/origin/main; git update-ref -d refs/heads/main; git remote remove "
+                    "origin; git tag old $OLD; "
+                    "rm -rf .git/logs .git/*_HEAD; git repack -adq; git prune");
+    plan_step_line(&all.pod, "script", "cat file; git rev-list --count HEAD");
+    pod_run(&all.pod, job_user());
+    trace_has(&all.pod, "\n3\n3\n");
+    trace_has_no(&all.pod, "cannot be proven");
+    snprintf(have, sizeof have, "have %s", all.old_sha);
+    assert_true(was_asked(&all, "want "));
+    assert_true(was_asked(&all, have));
+    repository_clear(&all);
+}
+
+static void a_file_that_the_commit_has_no_more_goes(void **state)
+{
+    struct repository all;
+    (void)state;
+    left_make(&all, "echo x > gone; git add gone; git -c user.name=a -c user.email=a@b commit -q -m gone; git gc -q; "
+                    "echo x > mine");
+    json_set_array(git_of(&all), "clean_flags");
+    plan_step_line(&all.pod, "script", "ls");
+    pod_run(&all.pod, job_user());
+    trace_has(&all.pod, "\nfile\nmine\nrun.sh\n");
+    repository_clear(&all);
+}
+
+static void a_folder_that_stands_in_the_way_is_fetched_anew(void **state)
+{
+    static const struct {
+        const char *name, *commands;
+        bool is_said;
+    } leftovers[] = {
+        { "no repository", "rm -rf .git", true },
+        { "a file as .git", "rm -rf .git; echo 'gitdir: /nowhere' > .git", false },
+        { "a symlink as .git", "mv .git ../x; ln -s ../x .git", false },
+        { "half a repository", "rm -rf .git/HEAD .git/refs; rm -rf .git/objects; touch .git/objects", false },
+        { "a repository that nobody may enter", "chmod 000 .git", true },
+        { "a folder that nobody may enter", "mkdir shut; touch shut/x; chmod 000 shut", true },
+        { "a file in the place of a folder's parent", "rm -rf file; mkdir -p file/deep; chmod 500 file", false },
+        { "a missing pack", "rm -f .git/objects/pack/*", false },
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(leftovers); i++) {
+        struct repository all;
+        left_make(&all, leftovers[i].commands);
+        shell("cd %s/builds/g/p; touch made; chown %u made", all.pod.root, job_user());
+        plan_step_line(&all.pod, "script", "cat file; ls");
+        pod_run(&all.pod, job_user());
+        if (!strstr(strbuf_text(&all.pod.trace), "\n3\nfile\nrun.sh\n"))
+            fail_msg("%s stops the next job:\n%s", leftovers[i].name, trace_end(&all.pod));
+        if (leftovers[i].is_said)
+            trace_has(&all.pod, "WARNING: What an earlier job left in the project folder stands in the way");
+        repository_clear(&all);
+    }
+}
+
+static void a_server_that_says_no_costs_no_folder(void **state)
+{
+    struct repository all;
+    (void)state;
+    left_make(&all, "echo left > untracked");
+    json_add_text(json_set_array(git_of(&all), "refspecs"), "+refs/heads/gone:refs/remotes/origin/gone");
+    plan_step_line(&all.pod, "script", "true");
+    pod_run(&all.pod, job_user());
+    assert_int_equal(all.pod.result.outcome, OUTCOME_FAILED);
+    assert_int_equal(access(pod_path(&all.pod, "/builds/g/p/untracked"), F_OK), 0);
+    repository_clear(&all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_nested_repository_makes_git_run_nothing),
+        cmocka_unit_test(what_an_earlier_job_planted_does_not_reach_the_next),
+        cmocka_unit_test(what_is_proven_is_not_fetched_again),
+        cmocka_unit_test(a_file_that_the_commit_has_no_more_goes),
+        cmocka_unit_test(a_folder_that_stands_in_the_way_is_fetched_anew),
+        cmocka_unit_test(a_server_that_says_no_costs_no_folder),
         cmocka_unit_test(a_flag_that_git_does_not_get_is_named),
         cmocka_unit_test(variables_that_change_how_git_reaches_the_server_are_named),
     };

@@ -180,7 +180,7 @@ static void a_fetch_names_the_plans_refspecs_behind_all_options(void **state)
     };
     struct words words = { 0 }, refused = { 0 };
     (void)state;
-    git_fetch_words(&plan, false, &words, &refused);
+    git_fetch_words(&plan, &(struct git_kept){ 0 }, &words, &refused);
     words_are(&words, "git fetch --prune --depth=20 --no-recurse-submodules --no-auto-maintenance "
                       "--no-write-commit-graph -- origin --upload-pack=evil");
     words_are(&refused, "--upload-pack=evil");
@@ -225,7 +225,7 @@ static void only_flags_of_a_list_reach_a_fetch(void **state)
         char *wanted =
             mem_format("git fetch %s%s--no-recurse-submodules --no-auto-maintenance --no-write-commit-graph -- origin",
                        cases[i].passed, *cases[i].passed ? " " : "");
-        git_fetch_words(&plan, false, &words, &refused);
+        git_fetch_words(&plan, &(struct git_kept){ 0 }, &words, &refused);
         words_are(&words, wanted);
         words_are(&refused, cases[i].refused);
         mem_free(wanted);
