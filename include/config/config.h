@@ -58,6 +58,9 @@ struct config_kubernetes {
     int64_t run_as_user, run_as_group; /* restricted: uid and gid of both containers; default 1000 */
     bool mask_mounted_secrets;         /* true */
     bool automount_service_account_token;
+    /* most bytes (and entries, and times) of one artifact, see the schema table */
+    int64_t artifact_upload_limit, artifact_download_limit, artifact_unpacked_limit, artifact_memory_limit;
+    int64_t artifact_entries_limit, artifact_ratio_limit;
     struct config_volumes volumes;
 };
 struct config_runner {

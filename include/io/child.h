@@ -31,6 +31,9 @@ struct child_start {
     gid_t gid;
     bool no_capabilities; /* drop them also when the user stays; in any case nothing it runs gains any (no_new_privs) */
     int oom_score_adj;    /* 0: as the parent; heavy work asks for 500 */
+    uint64_t data_most;   /* bytes of memory it may have of its own (RLIMIT_DATA); 0: no limit but the pod's. A program
+                             built with the address sanitizer cannot start with one */
+    uint64_t file_most;   /* bytes of the longest file it may write (RLIMIT_FSIZE, beyond it EFBIG); 0: no limit */
     const char *input;    /* written to its stdin, borrowed until done; NULL: /dev/null */
     size_t input_length;
     int output_fd;       /* >= 0: becomes its stdout (stays the caller's); -1: stdout goes to output() */

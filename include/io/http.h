@@ -39,7 +39,9 @@ bool http_reply_header(const struct http_reply *reply, const char *name, char *o
 typedef void http_done(void *owner, const struct http_reply *reply, const struct error *error);
 /* Streamed body of a 2xx answer; -1 stops the call with an error. */
 typedef int http_sink(void *owner, const char *bytes, size_t length);
-/* Fills up to size bytes; 0 at the end, -1 on failure. */
+/* Fills up to size bytes; 0 at the end, -1 on failure, HTTP_SOURCE_WAITS when there is nothing yet: http_source_ready
+ * says when to ask again. */
+#define HTTP_SOURCE_WAITS (-2)
 typedef long http_source(void *owner, char *bytes, size_t size);
 
 /* A redirect is about to be followed: the request goes to url next. is_elsewhere: another origin than before, so the
@@ -64,11 +66,11 @@ struct http_request {
     int64_t source_size;
     bool source_is_body; /* with source: plain body instead of multipart */
     /* One rule for every request that is repeated on a URL that a server named. At most 5 times; from https to https
-     * only. On another origin (scheme, host or port) nothing of the caller travels but Accept, Range, the If- family
-     * and X-Request-Id: no other header line, no client certificate and key, no server_name. GET and HEAD follow every
-     * kind of redirect. Other methods follow 307 and 308, and only with a source and with moved, because a body in
-     * memory may hold a token and is never repeated. A Location that names no more than a host, or our path without a
-     * query, gets our path and query (runner-api: section 7.1). */
+     * only. On another origin (scheme, host or port) nothing of the caller travels but Accept, Range, the If-
+     * family, Content-Type and X-Request-Id: no other header line, no client certificate and key, no server_name. GET
+     * and HEAD follow every kind of redirect. Other methods follow 307 and 308, and only with a source and with moved,
+     * because a body in memory may hold a token and is never repeated. A Location that names no more than a host, or
+     * our path without a query, gets our path and query (runner-api: section 7.1). */
     bool follow_redirects;
     http_moved *moved; /* told before each step; NULL: nobody wants to know */
     const char *user_agent;
@@ -80,6 +82,8 @@ void http_free(struct http *http);
 /* Starts a call; strings are copied except body. Never calls done before returning. TLS errors name the cause: unknown
  * CA, wrong name, expired, plain HTTP on the other side, and the configuration key to set. */
 struct http_call *http_start(struct http *http, const struct http_request *request, http_done *done, void *owner);
+/* The source of a call has something now, or its end. NULL is fine, and a call that does not wait. */
+void http_source_ready(struct http_call *call);
 /* Ends a call without calling done; from any callback, its own included. NULL is fine. */
 void http_cancel(struct http_call *call);
 /* Requests made since start: for tests and metrics. */

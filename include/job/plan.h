@@ -15,6 +15,19 @@
 struct plan_pair {
     char *key, *value;
 };
+/* Ceilings of one artifact: what the keys artifact_*_limit of [runners.kubernetes] say. */
+struct plan_limits {
+    int64_t upload_bytes, download_bytes, unpacked_bytes, memory_bytes;
+    int64_t entries, ratio;
+};
+/* What holds for a plan that names none: the defaults of those keys. */
+#define PLAN_LIMITS_DEFAULT                                                                                            \
+    ((struct plan_limits){ .upload_bytes = INT64_C(64) << 30,                                                          \
+                           .download_bytes = INT64_C(16) << 30,                                                        \
+                           .unpacked_bytes = INT64_C(64) << 30,                                                        \
+                           .memory_bytes = INT64_C(1) << 30,                                                           \
+                           .entries = 2000000,                                                                         \
+                           .ratio = 200 })
 struct plan_artifact {
     char *name, *when, *expire_in, *type, *format, *level;
     bool untracked;
@@ -32,6 +45,7 @@ struct plan {
     int64_t timeout_s, script_timeout_s, after_script_timeout_s;
     bool after_script_ignore_errors, trace_sections, timestamps;
     uint64_t output_limit_bytes;
+    struct plan_limits limits;
     char **mask_values, **mask_prefixes, **mask_folders;
     size_t mask_value_count, mask_prefix_count, mask_folder_count;
     char *git_url, *ref, *sha, *object_format;
@@ -63,6 +77,7 @@ struct plan_settings {
     const char *shell;
     const struct job_facts *facts; /* the folders come from here */
     uint64_t output_limit_bytes;
+    struct plan_limits limits;       /* a field that is 0: its default */
     const char *const *mask_folders; /* NULL-ended */
     const char *clone_url;           /* other base for git, or NULL */
 };

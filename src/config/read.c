@@ -62,6 +62,36 @@ int read_fail(const struct reading *reading, unsigned line, const char *format, 
     return -1;
 }
 
+/* Whole bytes with an optional suffix of a Kubernetes quantity; -1 when the text is none, or less than 1. */
+static int bytes_parse(const char *text, int64_t *bytes)
+{
+    static const struct {
+        const char *suffix;
+        int64_t times;
+    } units[] = { { "", 1 },
+                  { "k", 1000 },
+                  { "M", 1000000 },
+                  { "G", 1000000000 },
+                  { "T", 1000000000000 },
+                  { "Ki", INT64_C(1) << 10 },
+                  { "Mi", INT64_C(1) << 20 },
+                  { "Gi", INT64_C(1) << 30 },
+                  { "Ti", INT64_C(1) << 40 } };
+    int64_t number = 0;
+
+    for (; isdigit((unsigned char)*text); text++) {
+        if (number > INT64_MAX / 100)
+            return -1;
+        number = number * 10 + (*text - '0');
+    }
+    for (size_t i = 0; number > 0 && i < COUNT_OF(units); i++)
+        if (strcmp(text, units[i].suffix) == 0 && number <= INT64_MAX / units[i].times) {
+            *bytes = number * units[i].times;
+            return 0;
+        }
+    return -1;
+}
+
 void read_defaults(const struct schema *schema, void *target)
 {
     for (size_t i = 0; i < schema->count; i++) {
@@ -78,6 +108,8 @@ void read_defaults(const struct schema *schema, void *target)
             *(bool *)field(target, key) = truth;
         else if (key->kind == KEY_DURATION && duration_parse_ms(key->otherwise, field(target, key)) < 0)
             abort(); /* a default in the table is malformed: a bug */
+        else if (key->kind == KEY_BYTES && bytes_parse(key->otherwise, field(target, key)) < 0)
+            abort();
     }
 }
 
@@ -167,6 +199,19 @@ static int read_duration(const struct reading *reading, const struct schema_key 
         return 0;
     if (duration_parse_ms(value->text, field(target, key)) < 0)
         return read_fail(reading, value->line, "%s: \"%s\" is no duration such as 90s, 1h30m", key->name, value->text);
+    return 0;
+}
+
+static int read_bytes(const struct reading *reading, const struct schema_key *key, const struct tree *value,
+                      void *target)
+{
+    if (value->kind != TREE_TEXT && value->kind != TREE_INTEGER)
+        return wrong_kind(reading, value, "a number of bytes such as \"512Mi\"");
+    if (value->text[0] == '\0')
+        return 0;
+    if (bytes_parse(value->text, field(target, key)) < 0)
+        return read_fail(reading, value->line, "%s: \"%s\" is no number of bytes such as 512Mi, 16Gi (1 or more)",
+                         key->name, value->text);
     return 0;
 }
 
@@ -306,7 +351,7 @@ int read_table(const struct reading *reading, const struct schema *schema, const
     static int (*const readers[])(const struct reading *, const struct schema_key *, const struct tree *, void *) = {
         [KEY_TEXT] = read_text,         [KEY_INTEGER] = read_integer, [KEY_BOOLEAN] = read_boolean,
         [KEY_DURATION] = read_duration, [KEY_QUANTITY] = read_text,   [KEY_TEXTS] = read_texts,
-        [KEY_PAIRS] = read_pairs,
+        [KEY_BYTES] = read_bytes,       [KEY_PAIRS] = read_pairs,
     };
 
     if (table->kind != TREE_TABLE)

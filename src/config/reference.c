@@ -13,6 +13,8 @@ static const char *kind_word(const struct schema_key *key)
         return "duration";
     case KEY_QUANTITY:
         return "quantity";
+    case KEY_BYTES:
+        return "bytes";
     case KEY_TEXTS:
         return "list of texts";
     case KEY_PAIRS:

@@ -31,6 +31,11 @@
     {                                                                                                                  \
         .name = name_, .kind = KEY_QUANTITY, .offset = AT(config_kubernetes, member), .help = help_                    \
     }
+#define BYTES(name_, member, otherwise_, help_)                                                                        \
+    {                                                                                                                  \
+        .name = name_, .kind = KEY_BYTES, .offset = AT(config_kubernetes, member), .otherwise = otherwise_,            \
+        .help = help_                                                                                                  \
+    }
 #define TEXTS(type, name_, member, help_)                                                                              \
     {                                                                                                                  \
         .name = name_, .kind = KEY_TEXTS, .offset = AT(type, member), .help = help_                                    \
@@ -216,6 +221,18 @@ static const struct schema_key kubernetes_keys[] = {
            "mask the values of mounted Secrets in the log"),
     YES_NO(config_kubernetes, "automount_service_account_token", automount_service_account_token, "false",
            "give job pods an API token"),
+    BYTES("artifact_upload_limit", artifact_upload_limit, "64Gi",
+          "most that one artifact may have when it is packed; it is sent while it is packed and stored nowhere"),
+    BYTES("artifact_download_limit", artifact_download_limit, "16Gi",
+          "most that one downloaded artifact may have; it lies on the node's disk while it is unpacked"),
+    BYTES("artifact_unpacked_limit", artifact_unpacked_limit, "64Gi",
+          "most that the files of one downloaded artifact may have together"),
+    WHOLE(config_kubernetes, "artifact_ratio_limit", artifact_ratio_limit, 1, INT_MAX, "200",
+          "how many times its packed size a downloaded artifact may have; looked at past 1 GiB of files"),
+    WHOLE(config_kubernetes, "artifact_entries_limit", artifact_entries_limit, 1, INT_MAX, "2000000",
+          "most files, folders and links of one artifact, up and down"),
+    BYTES("artifact_memory_limit", artifact_memory_limit, "1Gi",
+          "most memory for packing or unpacking one artifact; names of files may take a quarter of it"),
     SECTION("volumes", "secret, config_map, pvc, empty_dir, host_path"),
     SILENT("helper_image_flavor"),
     SILENT("helper_image_autoset_arch_and_os"),

@@ -10,6 +10,7 @@ enum key_kind {
     KEY_BOOLEAN,
     KEY_DURATION, /* Go duration, kept in ms (uint64_t) */
     KEY_QUANTITY, /* Kubernetes quantity, kept as text */
+    KEY_BYTES,    /* bytes, with a suffix as in a quantity; kept as int64_t, 1 or more */
     KEY_TEXTS,    /* one text or a list of them */
     KEY_PAIRS,    /* table of texts; booleans and numbers as written */
     KEY_SECTION,  /* a sub-table with keys of its own */

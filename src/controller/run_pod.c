@@ -293,6 +293,12 @@ static int run_render_plan(struct run *run, struct strbuf *packed, struct error 
         .shell = runner->shell,
         .facts = &run->facts,
         .output_limit_bytes = (uint64_t)runner->output_limit_kib * KIB,
+        .limits = { .upload_bytes = runner->kubernetes.artifact_upload_limit,
+                    .download_bytes = runner->kubernetes.artifact_download_limit,
+                    .unpacked_bytes = runner->kubernetes.artifact_unpacked_limit,
+                    .memory_bytes = runner->kubernetes.artifact_memory_limit,
+                    .entries = runner->kubernetes.artifact_entries_limit,
+                    .ratio = runner->kubernetes.artifact_ratio_limit },
         .mask_folders = (const char *const *)folders,
         .clone_url = runner->clone_url,
     };

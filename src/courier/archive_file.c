@@ -55,6 +55,7 @@ static const char *zstd_level(enum archive_level level)
 
 struct archive_writer {
     struct archive *archive;
+    bool stores; /* a zip whose files are not compressed */
 };
 
 static int writer_fail(struct archive *archive, const char *what, struct error *error)
@@ -79,6 +80,7 @@ static int writer_open(struct archive *archive, int fd, enum archive_format form
         if (done == ARCHIVE_OK)
             done = archive_write_set_filter_option(archive, "zstd", "compression-level", zstd_level(level));
     }
+    archive_write_set_bytes_per_block(archive, (int)PIECE);
     archive_write_set_bytes_in_last_block(archive, 1); /* no padding behind the end */
     return done == ARCHIVE_OK ? archive_write_open_fd(archive, fd) : done;
 }
@@ -94,6 +96,7 @@ struct archive_writer *archive_writer_new(int fd, enum archive_format format, en
         mem_free(writer);
         return NULL;
     }
+    writer->stores = format == ARCHIVE_ZIP && level == LEVEL_FASTEST;
     return writer;
 }
 
@@ -117,6 +120,12 @@ static int content_write(struct archive *archive, int fd, int64_t size, bool *ch
     return 0;
 }
 
+/* Half of it or more takes no place on the disk; stored, its holes would be sent as bytes. */
+static bool is_sparse(const struct stat *status)
+{
+    return S_ISREG(status->st_mode) && status->st_size > (int64_t)MIB && status->st_blocks * 512 < status->st_size / 2;
+}
+
 int archive_writer_add(struct archive_writer *writer, const char *name, const struct stat *status, int fd,
                        const char *link, bool *changed, struct error *error)
 {
@@ -131,6 +140,10 @@ int archive_writer_add(struct archive_writer *writer, const char *name, const st
         archive_entry_set_size(entry, 0);
     if (link)
         archive_entry_set_symlink(entry, link);
+    if (writer->stores && is_sparse(status))
+        archive_write_zip_set_compression_deflate(writer->archive);
+    else if (writer->stores)
+        archive_write_zip_set_compression_store(writer->archive);
     if (archive_write_header(writer->archive, entry) < ARCHIVE_WARN)
         done = writer_fail(writer->archive, name, error);
     else if (S_ISREG(status->st_mode) && content_write(writer->archive, fd, status->st_size, changed) < 0)
@@ -300,10 +313,48 @@ int archive_reader_next(struct archive_reader *reader, struct archive_entry_seen
     return 1;
 }
 
-int archive_reader_extract(struct archive_reader *reader, int fd, struct error *error)
+static int block_write(int fd, const char *bytes, size_t length, int64_t offset)
 {
-    if (archive_read_data_into_fd(reader->archive, fd) < ARCHIVE_WARN)
+    while (length > 0) {
+        const ssize_t wrote = pwrite(fd, bytes, length, offset);
+        if (wrote < 0 && errno == EINTR)
+            continue;
+        if (wrote <= 0)
+            return -1;
+        bytes += wrote;
+        length -= (size_t)wrote;
+        offset += wrote;
+    }
+    return 0;
+}
+
+int archive_reader_extract(struct archive_reader *reader, int fd, int64_t *left, struct error *error)
+{
+    const void *block;
+    size_t length = 0;
+    int64_t offset = 0, end = 0;
+    int got;
+    while ((got = archive_read_data_block(reader->archive, &block, &length, &offset)) == ARCHIVE_OK ||
+           got == ARCHIVE_WARN || got == ARCHIVE_RETRY) {
+        const int64_t next = offset + (int64_t)length;
+        if (next > end) {
+            *left -= next - end;
+            end = next;
+        }
+        if (*left < 0)
+            return error_set(error, BLAME_INPUT, EFBIG, "longer than what is allowed");
+        if (block_write(fd, block, length, offset) < 0)
+            return error_errno(error, "unpack");
+    }
+    if (got != ARCHIVE_EOF)
         return reader_fail(reader, "unpack", error);
+    if (offset > end) { /* a hole at the end */
+        *left -= offset - end;
+        if (*left < 0)
+            return error_set(error, BLAME_INPUT, EFBIG, "longer than what is allowed");
+        if (ftruncate(fd, offset) < 0)
+            return error_errno(error, "unpack");
+    }
     return 0;
 }
 

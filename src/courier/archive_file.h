@@ -17,7 +17,8 @@ int archive_format_parse(const char *name, enum archive_format *format);
 int archive_level_parse(const char *name, enum archive_level *level);
 
 struct archive_writer;
-/* Begins a zip or tar on fd, which stays the caller's. */
+/* Begins a zip or tar on fd, which stays the caller's; nothing is ever looked up in it again, so it may be a pipe. A
+ * sparse file is compressed also where the level says to store. */
 struct archive_writer *archive_writer_new(int fd, enum archive_format format, enum archive_level level,
                                           struct error *error);
 /* Adds one entry: a regular file (read from fd: exactly status->st_size bytes, zeros where it became shorter, then
@@ -50,8 +51,9 @@ struct archive_reader *archive_reader_new(int fd, struct error *error);
 /* 1: entry holds the next one; 0: the end; -1: damaged. */
 int archive_reader_next(struct archive_reader *reader, struct archive_entry_seen *entry,
                         struct error *error) MUST_CHECK;
-/* Writes the current entry's content to fd (holes included). */
-int archive_reader_extract(struct archive_reader *reader, int fd, struct error *error) MUST_CHECK;
+/* Writes the current entry's content to fd, holes included, and takes its length from *left. -1 with *left negative: it
+ * is longer than what was left, and the rest was not written. */
+int archive_reader_extract(struct archive_reader *reader, int fd, int64_t *left, struct error *error) MUST_CHECK;
 void archive_reader_free(struct archive_reader *reader);
 
 #endif

@@ -23,8 +23,9 @@ struct environment {
 };
 
 /* The job wrote this file: read it only when it is a plain file below the builds folder. */
-static void shared_read(const struct plan *plan, struct strbuf *content)
+static void shared_read(const struct context *context, struct strbuf *content)
 {
+    const struct plan *plan = context->plan;
     struct error ignored = ERROR_NONE;
     struct stat status;
     const int folder = plan->tmp_dir ? folder_open(plan->builds_dir, plan->tmp_dir, &ignored) : -1;
@@ -42,13 +43,18 @@ static void shared_read(const struct plan *plan, struct strbuf *content)
         if (got > 0)
             strbuf_wrote(content, (size_t)got);
     }
+    if (content->overflowed)
+        output_say(context->output, TONE_WARNING,
+                   "the file GITLAB_ENV is longer than %u KiB: names and paths of artifacts are expanded with its "
+                   "beginning only",
+                   SHARED_MOST / KIB);
     close(fd);
 }
 
 static void environment_read(struct environment *environment)
 {
-    OWNED_STRBUF struct strbuf content = STRBUF_UP_TO(SHARED_MOST);
-    shared_read(environment->context->plan, &content);
+    OWNED_STRBUF struct strbuf content = STRBUF_UP_TO(SHARED_MOST + 4096);
+    shared_read(environment->context, &content);
     const char *line = strbuf_text(&content);
     while (*line) {
         const size_t length = strcspn(line, "\n");

@@ -1,6 +1,7 @@
 #include "artifacts.h"
 
 #include "artifact_names.h"
+#include "ceilings.h"
 #include "io/child.h"
 #include "io/http.h"
 #include "io/loop.h"
@@ -12,21 +13,28 @@
 #include "unprivileged.h"
 
 #include <errno.h>
-#include <signal.h>
+#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define PACK_FILE_MOST 1 /* bytes: a child that packs writes to pipes only */
+
+/* An archive is packed while it is sent, through a pipe: nothing of it lies on a disk. Whatever makes it start again (a
+ * redirect, another try) packs it again. */
 struct artifacts {
     struct context *context;
     bool success;
     size_t index; /* of the artifact in work */
     bool failed;
-    struct child *child;
-    char *input; /* request of the child */
-    int fd;      /* the archive, or -1 */
-    int64_t size, sent;
+    struct child *child; /* packs; NULL once it ended */
+    char *input;         /* request of the child */
+    int fd;              /* the read end of its pipe, or -1 */
+    struct watch *watch; /* until there is something in it */
+    bool packed;         /* the child ended well: the pipe's end is the archive's */
+    bool too_long;
+    int64_t sent;
     char *url, *file_name, *token;
     unsigned tries;
     struct http_call *call;
@@ -36,7 +44,8 @@ struct artifacts {
 };
 
 static void artifacts_next(void *owner);
-static void upload_begin(void *owner);
+static void upload_begin(struct artifacts *artifacts);
+static int pack_start(struct artifacts *artifacts, bool again, struct error *error);
 
 static const struct plan_artifact *artifact_now(const struct artifacts *artifacts)
 {
@@ -66,12 +75,23 @@ bool artifacts_are_wanted(const struct plan *plan, bool success)
 
 /* --- one after the other --- */
 
-static void artifact_over(struct artifacts *artifacts, bool ok)
+static void pack_stop(struct artifacts *artifacts)
 {
-    artifacts->failed = artifacts->failed || !ok;
+    child_cancel(artifacts->child);
+    artifacts->child = NULL;
+    watch_stop(artifacts->watch);
+    artifacts->watch = NULL;
     if (artifacts->fd >= 0)
         close(artifacts->fd);
     artifacts->fd = -1;
+}
+
+static void artifact_over(struct artifacts *artifacts, bool ok)
+{
+    artifacts->failed = artifacts->failed || !ok;
+    pack_stop(artifacts);
+    http_cancel(artifacts->call);
+    artifacts->call = NULL;
     artifacts->index++;
     loop_after(artifacts->context->loop, &artifacts->next, 0, artifacts_next, artifacts);
 }
@@ -85,16 +105,42 @@ static void artifact_fail(struct artifacts *artifacts, const char *why)
 
 /* --- upload --- */
 
+/* Something stands in the pipe, or nobody will write to it any more. */
+static void archive_ready(void *owner, unsigned ready UNUSED)
+{
+    struct artifacts *artifacts = owner;
+    int waiting = 0;
+    watch_stop(artifacts->watch);
+    artifacts->watch = NULL;
+    if (artifacts->call)
+        http_source_ready(artifacts->call);
+    else if (ioctl(artifacts->fd, FIONREAD, &waiting) == 0 && waiting > 0)
+        upload_begin(artifacts);
+}
+
+static void archive_watch(struct artifacts *artifacts)
+{
+    if (!artifacts->watch)
+        artifacts->watch = loop_watch(artifacts->context->loop, artifacts->fd, LOOP_READ, archive_ready, artifacts);
+}
+
+/* The end of the pipe is the archive's end only when the child says so with its exit. */
 static long archive_source(void *owner, char *bytes, size_t size)
 {
     struct artifacts *artifacts = owner;
     ssize_t got;
     do
-        got = pread(artifacts->fd, bytes, size, artifacts->sent);
+        got = read(artifacts->fd, bytes, size);
     while (got < 0 && errno == EINTR);
-    if (got > 0)
-        artifacts->sent += got;
-    return got;
+    if (got < 0 && errno == EAGAIN)
+        archive_watch(artifacts);
+    else if (got < 0)
+        return -1;
+    if (got <= 0)
+        return got == 0 && artifacts->packed ? 0 : HTTP_SOURCE_WAITS;
+    artifacts->sent += got;
+    artifacts->too_long = artifacts->sent > artifacts->context->plan->limits.upload_bytes;
+    return artifacts->too_long ? -1 : got;
 }
 
 /* The upload goes on where a 307 or 308 says. The rule of io/http keeps the job's token and the client certificate here
@@ -110,52 +156,76 @@ static int upload_moved(void *owner, const char *url, bool is_elsewhere)
     url_clear(&there);
     output_say(artifacts->context->output, TONE_PLAIN, "Uploading artifacts as \"%s\" goes on at %s%s",
                type_of(artifact_now(artifacts)), origin, is_elsewhere ? ", without the job's token" : "");
-    artifacts->sent = 0;
-    return 0;
+    return pack_start(artifacts, true, &ignored);
+}
+
+static void upload_again(void *owner)
+{
+    struct artifacts *artifacts = owner;
+    struct error error = ERROR_NONE;
+    if (pack_start(artifacts, true, &error) < 0)
+        artifact_fail(artifacts, error.text);
+}
+
+/* What the server said, or that it said nothing; tried again when that can help. */
+static void upload_refused(struct artifacts *artifacts, int code, const char *message)
+{
+    struct context *context = artifacts->context;
+    uint64_t wait_ms = 0;
+    OWNED_STRBUF struct strbuf status = STRBUF_EMPTY;
+    transfer_status_words(code, &status);
+    const bool again = transfer_again(code, &artifacts->tries, loop_random(context->loop), &wait_ms) == AGAIN_YES;
+    output_say(context->output, again ? TONE_WARNING : TONE_ERROR,
+               "Uploading artifacts as \"%s\" to coordinator... %s  id=%llu%s%s%s", type_of(artifact_now(artifacts)),
+               strbuf_text(&status), (unsigned long long)context->plan->job_id, *message ? " message=" : "", message,
+               again ? " (trying again)" : "");
+    if (again)
+        loop_after(context->loop, &artifacts->next, wait_ms, upload_again, artifacts);
+    else
+        artifact_over(artifacts, false);
 }
 
 static void upload_done(void *owner, const struct http_reply *reply, const struct error *error)
 {
     struct artifacts *artifacts = owner;
     struct context *context = artifacts->context;
-    const char *type = type_of(artifact_now(artifacts));
-    uint64_t wait_ms = 0;
+    const int code = error->blame == BLAME_NONE ? reply->status : 0;
+    const bool whole = artifacts->packed;
     OWNED_STRBUF struct strbuf status = STRBUF_EMPTY, message = STRBUF_EMPTY;
     artifacts->call = NULL;
-    const int code = error->blame == BLAME_NONE ? reply->status : 0;
-    transfer_status_words(code, &status);
-    if (code == 200 || code == 201) {
+    pack_stop(artifacts);
+    if (artifacts->too_long) {
+        struct error too_long = ERROR_NONE;
+        ceilings_exceeded(&too_long, "the archive has", context->plan->limits.upload_bytes, "artifact_upload_limit");
+        artifact_fail(artifacts, too_long.text);
+        return;
+    }
+    if ((code == 200 || code == 201) && whole) {
+        transfer_status_words(code, &status);
         output_say(context->output, TONE_BARE,
-                   "Uploading artifacts as \"%s\" to coordinator... %s  id=%llu responseStatus=%s", type,
-                   strbuf_text(&status), (unsigned long long)context->plan->job_id, strbuf_text(&status));
+                   "Uploading artifacts as \"%s\" to coordinator... %s  id=%llu responseStatus=%s",
+                   type_of(artifact_now(artifacts)), strbuf_text(&status), (unsigned long long)context->plan->job_id,
+                   strbuf_text(&status));
         artifact_over(artifacts, true);
         return;
     }
-    if (code)
+    if (code == 200 || code == 201)
+        strbuf_add_text(&message, "it came before the archive was sent");
+    else if (code)
         transfer_message(reply, &message);
     else
         strbuf_add_text(&message, error->text);
-    const bool again = transfer_again(code, &artifacts->tries, loop_random(context->loop), &wait_ms) == AGAIN_YES;
-    output_say(context->output, again ? TONE_WARNING : TONE_ERROR,
-               "Uploading artifacts as \"%s\" to coordinator... %s  id=%llu%s%s%s", type, strbuf_text(&status),
-               (unsigned long long)context->plan->job_id, message.length ? " message=" : "", strbuf_text(&message),
-               again ? " (trying again)" : "");
-    if (again)
-        loop_after(context->loop, &artifacts->next, wait_ms, upload_begin, artifacts);
-    else
-        artifact_over(artifacts, false);
+    upload_refused(artifacts, code, strbuf_text(&message));
 }
 
-static void upload_begin(void *owner)
+static void upload_begin(struct artifacts *artifacts)
 {
-    struct artifacts *artifacts = owner;
     struct context *context = artifacts->context;
     struct http_tls tls;
     char id_line[TRANSFER_ID_LINE];
     const char *const headers[] = { artifacts->token, id_line, NULL };
     transfer_id_line(id_line);
     transfer_tls(context, &tls);
-    artifacts->sent = 0;
     const struct http_request request = { .method = "POST",
                                           .url = artifacts->url,
                                           .headers = headers,
@@ -164,29 +234,23 @@ static void upload_begin(void *owner)
                                           .tls = &tls,
                                           .upload_name = artifacts->file_name,
                                           .source = archive_source,
-                                          .source_size = artifacts->size,
+                                          .source_size = -1,
                                           .follow_redirects = true,
                                           .moved = upload_moved };
     artifacts->call = http_start(context->http, &request, upload_done, artifacts);
 }
 
+/* Address and headers of the artifact that comes next. */
 static void upload_prepare(struct artifacts *artifacts)
 {
     const struct plan *plan = artifacts->context->plan;
-    struct stat status;
-    if (fstat(artifacts->fd, &status) < 0) {
-        artifact_fail(artifacts, strerror(errno));
-        return;
-    }
     mem_free(artifacts->url);
     mem_free(artifacts->file_name);
-    artifacts->size = status.st_size;
     artifacts->url = artifact_url(plan, artifact_now(artifacts));
     artifacts->file_name = artifact_file_name(artifacts->context, artifact_now(artifacts));
     if (!artifacts->token)
         artifacts->token = mem_format("Job-Token: %s", plan->job_token ? plan->job_token : "");
     artifacts->tries = 0;
-    upload_begin(artifacts);
 }
 
 /* --- pack --- */
@@ -203,21 +267,24 @@ static void pack_ended(void *owner, int status, bool timed_out UNUSED)
     artifacts->child = NULL;
     output_settle(artifacts->context->output);
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-        upload_prepare(artifacts);
+        artifacts->packed = true;
+        if (artifacts->call)
+            http_source_ready(artifacts->call);
+        else
+            upload_begin(artifacts);
     } else if (WIFEXITED(status) && WEXITSTATUS(status) == UNPRIVILEGED_NOTHING) {
         output_say(artifacts->context->output, TONE_ERROR, "No files to upload");
         artifact_over(artifacts, true);
-    } else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
-        artifact_fail(artifacts,
-                      "packing was killed, most likely for memory: raise helper_memory_limit in [runners.kubernetes]");
     } else {
-        artifact_fail(artifacts, "packing failed");
+        const char *why = transfer_death(status);
+        OWNED_TEXT char *words = mem_format("packing failed%s%s", why ? ": " : "", why ? why : "");
+        artifact_fail(artifacts, words);
     }
 }
 
 static const struct child_events pack_events = { pack_output, pack_ended };
 
-static struct cJSON *pack_request(struct artifacts *artifacts)
+static struct cJSON *pack_request(struct artifacts *artifacts, bool again)
 {
     const struct plan_artifact *artifact = artifact_now(artifacts);
     struct cJSON *request = json_object();
@@ -227,20 +294,38 @@ static struct cJSON *pack_request(struct artifacts *artifacts)
     json_set_bool(request, "untracked", artifact->untracked);
     json_set_text(request, "format", artifact->format ? artifact->format : "zip");
     json_set_text(request, "level", artifact->level ? artifact->level : "default");
+    json_set_bool(request, "again", again);
     return request;
+}
+
+/* Starts the child that packs into a new pipe; the upload begins with the first byte, so that an artifact without files
+ * makes no call. */
+static int pack_start(struct artifacts *artifacts, bool again, struct error *error)
+{
+    int ends[2];
+    pack_stop(artifacts);
+    artifacts->packed = artifacts->too_long = false;
+    artifacts->sent = 0;
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return error_errno(error, "make a pipe");
+    artifacts->fd = ends[0];
+    fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    OWNED_JSON struct cJSON *request = pack_request(artifacts, again);
+    artifacts->child = transfer_child(artifacts->context, "--pack", request, ends[1], PACK_FILE_MOST, &artifacts->input,
+                                      &pack_events, artifacts, error);
+    close(ends[1]);
+    if (!artifacts->child)
+        return -1;
+    archive_watch(artifacts);
+    return 0;
 }
 
 static void pack_begin(struct artifacts *artifacts)
 {
     struct error error = ERROR_NONE;
     output_say(artifacts->context->output, TONE_NOTICE, "Uploading artifacts...");
-    artifacts->fd = transfer_file(&error);
-    if (artifacts->fd >= 0) {
-        OWNED_JSON struct cJSON *request = pack_request(artifacts);
-        artifacts->child = transfer_child(artifacts->context, "--pack", request, artifacts->fd, &artifacts->input,
-                                          &pack_events, artifacts, &error);
-    }
-    if (!artifacts->child)
+    upload_prepare(artifacts);
+    if (pack_start(artifacts, false, &error) < 0)
         artifact_fail(artifacts, error.text);
 }
 
@@ -275,10 +360,8 @@ void artifacts_free(struct artifacts *artifacts)
     if (!artifacts)
         return;
     timer_stop(&artifacts->next);
-    child_cancel(artifacts->child);
     http_cancel(artifacts->call);
-    if (artifacts->fd >= 0)
-        close(artifacts->fd);
+    pack_stop(artifacts);
     mem_free(artifacts->input);
     mem_free(artifacts->url);
     mem_free(artifacts->file_name);

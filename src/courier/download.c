@@ -1,6 +1,7 @@
 #include "download.h"
 
 #include "base/backoff.h"
+#include "ceilings.h"
 #include "io/child.h"
 #include "io/file.h"
 #include "io/http.h"
@@ -15,7 +16,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ARCHIVE_MOST   (64ull * 1024 * MIB)
 #define AGAIN_FIRST_MS 5000
 #define AGAIN_MOST_MS  300000
 
@@ -26,6 +26,7 @@ struct download {
     char *input;
     int fd;
     uint64_t received;
+    bool too_long;
     unsigned tries, attempts_left;
     bool indirect; /* the first, direct try is over */
     struct backoff backoff;
@@ -94,8 +95,9 @@ static void unpack_ended(void *owner, int status, bool timed_out UNUSED)
     download->child = NULL;
     output_settle(download->context->output);
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-        output_say(download->context->output, TONE_ERROR, "Unpacking the artifacts of %s failed",
-                   dependency_now(download)->name);
+        const char *why = transfer_death(status);
+        output_say(download->context->output, TONE_ERROR, "Unpacking the artifacts of %s failed%s%s",
+                   dependency_now(download)->name, why ? ": " : "", why ? why : "");
         download_fail(download);
         return;
     }
@@ -111,7 +113,8 @@ static void unpack_begin(struct download *download)
     struct error error = ERROR_NONE;
     OWNED_JSON struct cJSON *request = json_object();
     lseek(download->fd, 0, SEEK_SET);
-    download->child = transfer_child(download->context, "--unpack", request, download->fd, &download->input,
+    download->child = transfer_child(download->context, "--unpack", request, download->fd,
+                                     (uint64_t)download->context->plan->limits.unpacked_bytes, &download->input,
                                      &unpack_events, download, &error);
     if (download->child)
         return;
@@ -125,7 +128,8 @@ static int archive_sink(void *owner, const char *bytes, size_t length)
 {
     struct download *download = owner;
     download->received += length;
-    if (download->received > ARCHIVE_MOST)
+    download->too_long = download->received > (uint64_t)download->context->plan->limits.download_bytes;
+    if (download->too_long)
         return -1;
     return file_write_fd(download->fd, bytes, length);
 }
@@ -161,6 +165,15 @@ static void call_done(void *owner, const struct http_reply *reply, const struct 
         unpack_begin(download);
         return;
     }
+    if (download->too_long) {
+        struct error too_long = ERROR_NONE;
+        ceilings_exceeded(&too_long, "it has", context->plan->limits.download_bytes, "artifact_download_limit");
+        output_say(context->output, TONE_ERROR, "Downloading artifacts from coordinator... failed  id=%llu: %s",
+                   (unsigned long long)dependency->id, too_long.text);
+        download->attempts_left = 0;
+        download_fail(download);
+        return;
+    }
     if (code)
         transfer_message(reply, &message);
     else
@@ -192,6 +205,7 @@ static void call_begin(void *owner)
     const char *const headers[] = { token, id_line, NULL };
     archive_close(download);
     download->received = 0;
+    download->too_long = false;
     download->fd = transfer_file(&error);
     if (download->fd < 0) {
         output_say(context->output, TONE_ERROR, "Downloading artifacts: %s", error.text);

@@ -1,6 +1,7 @@
 #include "unprivileged.h"
 
 #include "archive_file.h"
+#include "ceilings.h"
 #include "folders.h"
 #include "git.h"
 #include "select.h"
@@ -14,12 +15,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LIST_MOST     (256u * MIB) /* what git lists as untracked */
-#define WARNINGS_MOST 20           /* of one kind, then only counted */
+#define WARNINGS_MOST 20 /* of one kind, then only counted */
 
 struct pack {
     const char *folder; /* the project folder's path */
     struct selection selection;
+    struct plan_limits limits;
     enum archive_format format;
     enum archive_level level;
     unsigned warnings;
@@ -73,9 +74,14 @@ static int git_list(const char *folder, struct strbuf *list)
 
 static void untracked_add(struct pack *pack)
 {
-    OWNED_STRBUF struct strbuf list = STRBUF_UP_TO(LIST_MOST);
+    OWNED_STRBUF struct strbuf list = STRBUF_UP_TO(ceilings_name_bytes(&pack->limits));
     size_t found = 0;
-    if (git_list(pack->folder, &list) < 0) {
+    const int listed = git_list(pack->folder, &list);
+    if (list.overflowed) {
+        pack->selection.too_long = true;
+        return;
+    }
+    if (listed < 0) {
         tell_warning("untracked files cannot be listed: git failed in %s", pack->folder);
         return;
     }
@@ -246,7 +252,13 @@ static int pack_write(struct pack *pack, bool *written, struct error *error)
     int done = 0;
     *written = count > 0;
     if (pack->selection.too_many)
-        done = error_set(error, BLAME_INPUT, 0, "more than %u files match", SELECTION_MOST);
+        done = error_set(error, BLAME_INPUT, 0,
+                         "more than %zu files match: raise artifact_entries_limit in [runners.kubernetes] if that is "
+                         "right",
+                         pack->selection.entries_most);
+    else if (pack->selection.too_long)
+        done = ceilings_exceeded(error, "the names of the files that match take", (int64_t)pack->selection.bytes_most,
+                                 "artifact_memory_limit");
     else if (count > 0 && (pack->format == ARCHIVE_ZIP || pack->format == ARCHIVE_TAR_ZSTD))
         done = tree_write(pack, names, count, error);
     else if (count > 0)
@@ -265,6 +277,11 @@ static int pack_request(const struct cJSON *request, bool *written, struct error
         return error_set(error, BLAME_INPUT, 0, "artifact format %s is not supported", format);
     if (archive_level_parse(level, &pack.level) < 0)
         tell_warning("compression level %s is not known, default is used", level);
+    ceilings_read(request, &pack.limits);
+    pack.selection.entries_most = (size_t)pack.limits.entries;
+    pack.selection.bytes_most = ceilings_name_bytes(&pack.limits);
+    if (json_bool(request, "again", false))
+        tell_errors_only();
     pack.selection.folder = folder_open(json_text(request, "builds_dir", "/"), pack.folder, error);
     if (pack.selection.folder < 0)
         return -1;

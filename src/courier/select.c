@@ -67,14 +67,34 @@ struct names {
     size_t count;
 };
 
-static void names_clear(struct names *names)
+/* What a name takes: its text, what malloc adds, a place in an array or a map. */
+static size_t name_cost(const char *name)
 {
-    for (size_t i = 0; i < names->count; i++)
+    return strlen(name) + 64;
+}
+
+static void names_clear(struct selection *selection, struct names *names)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        selection->bytes -= name_cost(names->items[i]);
         mem_free(names->items[i]);
+    }
     mem_free(names->items);
 }
 
-static void names_read(const struct selection *selection, const char *path, struct names *names)
+/* Whether one more name fits. */
+static bool names_fit(struct selection *selection, const char *name)
+{
+    selection->too_long = selection->too_long || selection->bytes + name_cost(name) > selection->bytes_most;
+    return !selection->too_long;
+}
+
+static bool is_full(const struct selection *selection)
+{
+    return selection->too_many || selection->too_long;
+}
+
+static void names_read(struct selection *selection, const char *path, struct names *names)
 {
     const struct dirent *entry;
     size_t capacity = 0;
@@ -85,9 +105,12 @@ static void names_read(const struct selection *selection, const char *path, stru
             close(fd);
         return;
     }
-    while (names->count < SELECTION_MOST && (entry = readdir(stream))) {
+    while ((entry = readdir(stream))) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
+        if (!names_fit(selection, entry->d_name))
+            break;
+        selection->bytes += name_cost(entry->d_name);
         if (names->count == capacity) {
             capacity = capacity ? 2 * capacity : 64;
             names->items = mem_grow(names->items, capacity * sizeof *names->items);
@@ -122,12 +145,14 @@ static bool choose(struct selection *selection, const char *path)
 {
     if (!*path || is_excluded(selection, path))
         return false;
-    if (selection->names.live >= SELECTION_MOST) {
+    if (strmap_has(&selection->names, path))
+        return true;
+    if (selection->names.live >= selection->entries_most)
         selection->too_many = true;
+    if (is_full(selection) || !names_fit(selection, path))
         return false;
-    }
-    if (!strmap_has(&selection->names, path))
-        strmap_set(&selection->names, path, selection);
+    selection->bytes += name_cost(path);
+    strmap_set(&selection->names, path, selection);
     return true;
 }
 
@@ -144,7 +169,7 @@ static size_t walk(struct selection *selection, const char *pattern, struct strb
     size_t found = 0;
     const size_t length = path->length;
     names_read(selection, strbuf_text(path), &names);
-    for (size_t i = 0; i < names.count && !selection->too_many; i++) {
+    for (size_t i = 0; i < names.count && !is_full(selection); i++) {
         bool is_folder = false;
         if (length > 0)
             strbuf_add_char(path, '/');
@@ -159,7 +184,7 @@ static size_t walk(struct selection *selection, const char *pattern, struct strb
         }
         strbuf_cut(path, length);
     }
-    names_clear(&names);
+    names_clear(selection, &names);
     return found;
 }
 

@@ -8,15 +8,15 @@
 
 #include <stdbool.h>
 
-#define SELECTION_MOST 2000000u /* entries */
-
 struct selection {
     int folder;                  /* borrowed descriptor of the project folder */
     const char *const *excludes; /* patterns, borrowed */
     size_t exclude_count;
-    struct strmap names; /* chosen paths, relative, without trailing slash */
-    bool too_many;       /* SELECTION_MOST was reached, the rest is missing */
-    bool escaped;        /* a path led out of the folder through a symlink and was not followed; the caller resets it */
+    size_t entries_most, bytes_most; /* of names, those of the folders that are being walked included */
+    size_t bytes;
+    struct strmap names;     /* chosen paths, relative, without trailing slash */
+    bool too_many, too_long; /* entries_most or bytes_most was reached, the rest is missing */
+    bool escaped; /* a path led out of the folder through a symlink and was not followed; the caller resets it */
 };
 
 /* The pattern or path as one relative to folder: cleaned of ".", "//" and a trailing slash. -1 when it leads out of the

@@ -1,6 +1,7 @@
 #include "transfer.h"
 
 #include "base/strbuf.h"
+#include "ceilings.h"
 #include "io/http.h"
 #include "job/plan.h"
 #include "reach.h"
@@ -9,11 +10,24 @@
 #include "text/quote.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 
+/* The address sanitizer's shadow memory counts as data, and is terabytes: such a child has the pod's limit only. */
+#if defined(__SANITIZE_ADDRESS__)
+#define DATA_IS_LIMITED false
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(memory_sanitizer) || __has_feature(thread_sanitizer)
+#define DATA_IS_LIMITED false
+#endif
+#endif
+#ifndef DATA_IS_LIMITED
+#define DATA_IS_LIMITED true
+#endif
 #define BUSY_TRIES   6
 #define OTHER_TRIES  3
 #define MESSAGE_MOST 200
@@ -35,13 +49,15 @@ void transfer_tls(const struct context *context, struct http_tls *tls)
 }
 
 struct child *transfer_child(const struct context *context, const char *mode, struct cJSON *request, int fd,
-                             char **input, const struct child_events *events, void *owner, struct error *error)
+                             uint64_t file_most, char **input, const struct child_events *events, void *owner,
+                             struct error *error)
 {
     static const char *const environment[] = { "PATH=" CHILD_PATH, "LANG=C.UTF-8", NULL };
     const char *const words[] = { "dataops-courier", mode, NULL };
     struct confinement reach;
     json_set_text(request, "builds_dir", context->plan->builds_dir);
     json_set_text(request, "folder", context->plan->project_dir);
+    ceilings_write(&context->plan->limits, request);
     mem_free(*input);
     *input = json_print(request);
     struct child_start start = { .argv = words,
@@ -51,9 +67,21 @@ struct child *transfer_child(const struct context *context, const char *mode, st
                                  .input = *input,
                                  .input_length = strlen(*input),
                                  .output_fd = -1,
-                                 .pass_fd = fd };
+                                 .pass_fd = fd,
+                                 .data_most = DATA_IS_LIMITED ? (uint64_t)context->plan->limits.memory_bytes : 0,
+                                 .file_most = file_most };
     reach_set(context, strcmp(mode, "--pack") == 0 ? CHILD_PACK : CHILD_UNPACK, &reach, &start);
     return child_start(context->loop, &start, events, owner, error);
+}
+
+const char *transfer_death(int status)
+{
+    if (!WIFSIGNALED(status))
+        return NULL;
+    if (WTERMSIG(status) == SIGKILL)
+        return "it was killed, most likely for memory: raise helper_memory_limit in [runners.kubernetes]";
+    return WTERMSIG(status) == SIGABRT ? "it ran out of memory: raise artifact_memory_limit in [runners.kubernetes]"
+                                       : "it crashed";
 }
 
 void transfer_id_line(char line[TRANSFER_ID_LINE])

@@ -21,10 +21,15 @@ struct strbuf;
 int transfer_file(struct error *error) MUST_CHECK;
 /* CA and client certificate of the plan. */
 void transfer_tls(const struct context *context, struct http_tls *tls);
-/* Starts this program as an unprivileged child in mode ("--pack"), with the request on stdin and fd as its archive. The
- * request's text is kept in *input (mem_free after the end). NULL and an error when it cannot be started. */
+/* Starts this program as an unprivileged child in mode ("--pack"), with the request on stdin and fd as its archive. It
+ * has the plan's ceiling of memory, and may write no file longer than file_most bytes. The request's text is kept in
+ * *input (mem_free after the end). NULL and an error when it cannot be started. */
 struct child *transfer_child(const struct context *context, const char *mode, struct cJSON *request, int fd,
-                             char **input, const struct child_events *events, void *owner, struct error *error);
+                             uint64_t file_most, char **input, const struct child_events *events, void *owner,
+                             struct error *error);
+
+/* What killed a child that packed or unpacked, with the key to raise, from its wait status; NULL: nothing did. Pure. */
+const char *transfer_death(int status);
 
 #define TRANSFER_ID_LINE 48
 /* A header line with a fresh 32-hex id, which DataOps logs beside its own (runner-api: section 0). */

@@ -43,9 +43,18 @@ static void tell_with(const char *before, const char *after, const char *format,
     fflush(stdout);
 }
 
+static bool only_errors;
+
+void tell_errors_only(void)
+{
+    only_errors = true;
+}
+
 void tell(const char *format, ...)
 {
     va_list arguments;
+    if (only_errors)
+        return;
     va_start(arguments, format);
     tell_with("", "\n", format, arguments);
     va_end(arguments);
@@ -54,6 +63,8 @@ void tell(const char *format, ...)
 void tell_warning(const char *format, ...)
 {
     va_list arguments;
+    if (only_errors)
+        return;
     va_start(arguments, format);
     tell_with(SECTION_YELLOW "WARNING: ", SECTION_RESET "\n", format, arguments);
     va_end(arguments);

@@ -11,9 +11,10 @@
 
 struct cJSON;
 
-/* `--pack`: {"builds_dir","folder","paths":[],"exclude":[],"untracked","format","level"}. The exit code. */
+/* `--pack`: {"builds_dir","folder","paths":[],"exclude":[],"untracked","format","level","limits",
+ * "again"}. The exit code. */
 int pack_main(void);
-/* `--unpack`: {"builds_dir","folder"}. The exit code. */
+/* `--unpack`: {"builds_dir","folder","limits"}. The exit code. */
 int unpack_main(void);
 
 /* Reads the request from stdin (at most 4 MiB); NULL after a line about why. json_free. */
@@ -22,6 +23,8 @@ struct cJSON *request_read(void);
 void tell(const char *format, ...) PRINTF_LIKE(1, 2);
 void tell_warning(const char *format, ...) PRINTF_LIKE(1, 2);
 void tell_error(const char *format, ...) PRINTF_LIKE(1, 2);
+/* From now on tell and tell_warning say nothing: an archive that is packed again has the same to say. */
+void tell_errors_only(void);
 /* Gives a file name for people; mem_free. */
 char *name_for_people(const char *name);
 

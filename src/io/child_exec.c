@@ -131,6 +131,16 @@ static char *const *as_exec_wants(const char *const *strings)
     return either.wanted;
 }
 
+/* Past the length a write shall fail and be told, so the signal is ignored, which exec keeps. */
+static void set_limits(const struct child_start *start)
+{
+    const struct rlimit data = { start->data_most, start->data_most }, file = { start->file_most, start->file_most };
+    if (start->file_most && (signal(SIGXFSZ, SIG_IGN) == SIG_ERR || setrlimit(RLIMIT_FSIZE, &file) < 0))
+        fail("file limit");
+    if (start->data_most && setrlimit(RLIMIT_DATA, &data) < 0)
+        fail("memory limit");
+}
+
 /* An exec as uid 0 or of a set-uid file gains nothing, and rules can be put on without a right. */
 static void confine(const struct child_fds *fds)
 {
@@ -167,5 +177,6 @@ void child_become(const struct child_start *start, const struct child_fds *fds, 
         drop_capabilities();
     if (start->folder && chdir(start->folder) < 0)
         fail("chdir");
+    set_limits(start);
     start_program(start, fds->program, program);
 }

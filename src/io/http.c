@@ -26,10 +26,8 @@ static void easy_clear(struct http_call *call)
     if (call->easy && call->state == CALL_RUNNING)
         curl_multi_remove_handle(call->http->multi, call->easy);
     curl_easy_cleanup(call->easy);
-    curl_mime_free(call->mime);
     curl_slist_free_all(call->connect_to);
     call->easy = NULL;
-    call->mime = NULL;
     call->connect_to = NULL;
 }
 
@@ -45,7 +43,8 @@ static void call_free(struct http_call *call)
     mem_free(call->method);
     mem_free(call->url);
     mem_free(call->user_agent);
-    mem_free(call->upload_name);
+    mem_free(call->lead);
+    mem_free(call->tail);
     mem_free(call);
 }
 
@@ -100,6 +99,7 @@ static void call_run(struct http_call *call)
 {
     struct http *http = call->http;
     call->easy = curl_easy_init();
+    call->source_waits = false;
     http_set_options(call);
     curl_easy_setopt(call->easy, CURLOPT_SHARE, http->sessions);
     curl_easy_setopt(call->easy, CURLOPT_USERAGENT, call->user_agent ? call->user_agent : http->user_agent);
@@ -144,12 +144,10 @@ struct http_call *http_start(struct http *http, const struct http_request *reque
     call->method = mem_text(request->method);
     call->url = mem_text(request->url);
     call->user_agent = mem_text(request->user_agent);
-    call->upload_name = mem_text(request->upload_name);
     call->sink = request->sink;
     call->source = request->source;
     call->source_size = request->source_size;
     call->moved = request->moved;
-    call->source_is_body = request->source_is_body;
     call->body = request->body;
     call->body_length = request->body_length;
     call->timeout_ms = request->timeout_ms ? request->timeout_ms : TIMEOUT_MS;
@@ -163,9 +161,21 @@ struct http_call *http_start(struct http *http, const struct http_request *reque
     call->headers = curl_slist_append(NULL, "Expect:");
     for (const char *const *line = request->headers; line && *line; line++)
         call->headers = curl_slist_append(call->headers, *line);
+    if (request->source && !request->source_is_body)
+        http_multipart(call, request->upload_name ? request->upload_name : "file");
     list_append(&http->calls, &call->node);
     loop_later(http->loop, begin, call);
     return call;
+}
+
+void http_source_ready(struct http_call *call)
+{
+    if (!call || call->state != CALL_RUNNING || !call->source_waits)
+        return;
+    call->source_waits = false;
+    call->http->inside++;
+    curl_easy_pause(call->easy, CURLPAUSE_CONT);
+    call->http->inside--;
 }
 
 static void call_finished(struct http_call *call, CURLcode result)

@@ -43,20 +43,20 @@ struct http_call {
     http_done *done; /* NULL: cancelled */
     void *owner;
     CURL *easy;
-    curl_mime *mime;
     struct curl_slist *headers, *connect_to;
     struct timer *answer_timer;
-    char *method, *url, *user_agent, *upload_name;
+    char *method, *url, *user_agent;
+    char *lead, *tail;   /* what stands around a source in a multipart body, or NULL */
     struct http_tls tls; /* texts are copies */
     http_sink *sink;
     http_source *source;
     http_moved *moved;
     int64_t source_size;
     const char *body;
-    size_t body_length, body_sent;
+    size_t body_length, body_sent, lead_sent, tail_sent;
     uint64_t timeout_ms, answer_timeout_ms;
     unsigned redirects;
-    bool source_is_body, follow_redirects;
+    bool source_waits, source_ended, follow_redirects;
     struct http_reply reply;
     struct error error;
     char trouble[CURL_ERROR_SIZE];
@@ -64,6 +64,8 @@ struct http_call {
 
 /* Sets everything of call->easy but what belongs to struct http. */
 void http_set_options(struct http_call *call);
+/* Makes lead, tail and the header line of a body with one part, a file of this name. */
+void http_multipart(struct http_call *call, const char *file_name);
 /* Drops the header lines, overwritten. */
 void http_headers_clear(struct http_call *call);
 /* The answer is a redirect that is to be followed: call->url and headers are changed for it, or call->error is set. */

@@ -17,7 +17,7 @@ bool header_travels(const char *line)
     static const char *const harmless[] = { "Accept",        "Accept-Encoding",   "Accept-Language",
                                             "Range",         "If-Range",          "If-Match",
                                             "If-None-Match", "If-Modified-Since", "If-Unmodified-Since",
-                                            "X-Request-Id" };
+                                            "X-Request-Id",  "Content-Type" };
     for (size_t i = 0; i < COUNT_OF(harmless); i++)
         if (header_is(line, harmless[i]))
             return true;

@@ -3,8 +3,10 @@
 
 #include "http_headers.h"
 #include "io/loop.h"
+#include "text/digest.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 void http_headers_clear(struct http_call *call)
@@ -35,6 +37,11 @@ static size_t header_came(char *bytes, size_t size, size_t count, void *owner)
     int status = header_status(line);
     if (status) {
         call->reply.status = status;
+        /* libcurl sends no more after a refusal, but does not end while a source is waited for */
+        if (status >= 300 && call->source_waits) {
+            call->source_waits = false;
+            curl_easy_pause(call->easy, CURLPAUSE_CONT);
+        }
         strbuf_cut(&call->reply.headers, 0);
     }
     if (strbuf_add(&call->reply.headers, bytes, count) == 0)
@@ -61,25 +68,72 @@ static size_t body_came(char *bytes, size_t size, size_t count, void *owner)
     return 0;
 }
 
+/* Copies what is left of a text; 0 when nothing is. */
+static size_t text_give(const char *text, size_t *sent, char *bytes, size_t room)
+{
+    size_t left = text ? strlen(text) - *sent : 0;
+    size_t piece = left < room ? left : room;
+    if (piece)
+        memcpy(bytes, text + *sent, piece);
+    *sent += piece;
+    return piece;
+}
+
+/* Of a multipart body: what stands in front, the source, what stands behind. */
+static size_t source_give(struct http_call *call, char *bytes, size_t room)
+{
+    size_t given = text_give(call->lead, &call->lead_sent, bytes, room);
+    if (given)
+        return given;
+    long filled = call->source_ended ? 0 : call->source(call->owner, bytes, room);
+    if (filled == HTTP_SOURCE_WAITS) {
+        call->source_waits = true;
+        return CURL_READFUNC_PAUSE;
+    }
+    if (filled < 0 || (size_t)filled > room) {
+        error_set(&call->error, BLAME_SYSTEM, 0, "the body of the request could not be read");
+        return CURL_READFUNC_ABORT;
+    }
+    call->source_ended = filled == 0;
+    return filled ? (size_t)filled : text_give(call->tail, &call->tail_sent, bytes, room);
+}
+
 static size_t body_wanted(char *bytes, size_t size, size_t count, void *owner)
 {
     struct http_call *call = owner;
     size_t room = size * count;
     if (!call->done)
         return CURL_READFUNC_ABORT;
-    if (call->source) {
-        long filled = call->source(call->owner, bytes, room);
-        if (filled >= 0 && (size_t)filled <= room)
-            return (size_t)filled;
-        error_set(&call->error, BLAME_SYSTEM, 0, "the body of the request could not be read");
-        return CURL_READFUNC_ABORT;
-    }
+    if (call->source)
+        return source_give(call, bytes, room);
     size_t left = call->body_length - call->body_sent;
     size_t piece = left < room ? left : room;
     if (piece)
         memcpy(bytes, call->body + call->body_sent, piece);
     call->body_sent += piece;
     return piece;
+}
+
+/* libcurl's own multipart bodies do not go on after a pause (7.88: seen), so ours are made here. */
+void http_multipart(struct http_call *call, const char *file_name)
+{
+    uint8_t random[16];
+    char boundary[2 * sizeof random + 1];
+    OWNED_STRBUF struct strbuf name = STRBUF_EMPTY;
+    digest_random(random, sizeof random);
+    for (size_t i = 0; i < sizeof random; i++)
+        snprintf(boundary + 2 * i, 3, "%02x", random[i]);
+    for (const char *at = file_name; *at; at++) {
+        if (*at == '"' || *at == '\\')
+            strbuf_add_char(&name, '\\');
+        strbuf_add_char(&name, *at > 0 && *at < ' ' ? '_' : *at);
+    }
+    call->lead = mem_format("--%s\r\nContent-Disposition: form-data; name=\"file\"; filename=\"%s\"\r\n"
+                            "Content-Type: application/octet-stream\r\n\r\n",
+                            boundary, strbuf_text(&name));
+    call->tail = mem_format("\r\n--%s--\r\n", boundary);
+    OWNED_TEXT char *line = mem_format("Content-Type: multipart/form-data; boundary=%s", boundary);
+    call->headers = curl_slist_append(call->headers, line);
 }
 
 /* libcurl sends a body again when a kept connection turns out to be dead. */
@@ -153,18 +207,14 @@ static void set_body(struct http_call *call)
 {
     CURL *easy = call->easy;
     bool empty_allowed = strcmp(call->method, "GET") == 0 || strcmp(call->method, "DELETE") == 0;
-    call->body_sent = 0;
-    if (call->source && !call->source_is_body) {
-        call->mime = curl_mime_init(easy);
-        curl_mimepart *part = curl_mime_addpart(call->mime);
-        curl_mime_name(part, "file");
-        curl_mime_filename(part, call->upload_name ? call->upload_name : "file");
-        curl_mime_data_cb(part, call->source_size, body_wanted, NULL, NULL, call);
-        curl_easy_setopt(easy, CURLOPT_MIMEPOST, call->mime);
-    } else if (strcmp(call->method, "HEAD") == 0) {
+    call->body_sent = call->lead_sent = call->tail_sent = 0;
+    call->source_ended = false;
+    if (strcmp(call->method, "HEAD") == 0) {
         curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
     } else if (call->source || call->body || !empty_allowed) {
         curl_off_t size = call->source ? (curl_off_t)call->source_size : (curl_off_t)call->body_length;
+        if (call->lead && size >= 0)
+            size += (curl_off_t)(strlen(call->lead) + strlen(call->tail));
         curl_easy_setopt(easy, CURLOPT_UPLOAD, 1L);
         curl_easy_setopt(easy, CURLOPT_INFILESIZE_LARGE, size);
         curl_easy_setopt(easy, CURLOPT_READFUNCTION, body_wanted);

@@ -70,6 +70,21 @@ static void read_limits(struct read *read, const struct cJSON *tree, struct plan
     plan->mask_folders = read_texts(read, mask, "folders", &plan->mask_folder_count);
 }
 
+static void read_ceilings(struct read *read, const struct cJSON *tree, struct plan_limits *limits)
+{
+    const struct plan_limits otherwise = PLAN_LIMITS_DEFAULT;
+
+    read_at(read, "", -1);
+    const struct cJSON *object = read_object(read, tree, "artifact_limits");
+    read_at(read, "artifact_limits", -1);
+    limits->upload_bytes = read_int(read, object, "upload_bytes", otherwise.upload_bytes, 1);
+    limits->download_bytes = read_int(read, object, "download_bytes", otherwise.download_bytes, 1);
+    limits->unpacked_bytes = read_int(read, object, "unpacked_bytes", otherwise.unpacked_bytes, 1);
+    limits->memory_bytes = read_int(read, object, "memory_bytes", otherwise.memory_bytes, 1);
+    limits->entries = read_int(read, object, "entries", otherwise.entries, 1);
+    limits->ratio = read_int(read, object, "ratio", otherwise.ratio, 1);
+}
+
 static void read_git(struct read *read, const struct cJSON *tree, struct plan *plan)
 {
     read_at(read, "", -1);
@@ -176,6 +191,7 @@ static void read_plan(struct read *read, const struct cJSON *tree, struct plan *
     read_job(read, tree, plan);
     read_places(read, tree, plan);
     read_limits(read, tree, plan);
+    read_ceilings(read, tree, &plan->limits);
     read_git(read, tree, plan);
     plan->environment = read_pairs(read, tree, "environment", &plan->environment_count);
     plan->files = read_pairs(read, tree, "files", &plan->file_count);

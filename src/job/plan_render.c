@@ -87,6 +87,24 @@ static void set_limits(const struct rendering *r)
     json_set_bool(r->tree, "timestamps", variables_bool(variables, "FF_TIMESTAMPS", false));
 }
 
+static void set_ceiling(struct cJSON *object, const char *name, int64_t wanted, int64_t otherwise)
+{
+    json_set_int(object, name, wanted > 0 ? wanted : otherwise);
+}
+
+static void set_ceilings(const struct rendering *r)
+{
+    const struct plan_limits *wanted = &r->settings->limits, otherwise = PLAN_LIMITS_DEFAULT;
+    struct cJSON *object = json_set_object(r->tree, "artifact_limits");
+
+    set_ceiling(object, "upload_bytes", wanted->upload_bytes, otherwise.upload_bytes);
+    set_ceiling(object, "download_bytes", wanted->download_bytes, otherwise.download_bytes);
+    set_ceiling(object, "unpacked_bytes", wanted->unpacked_bytes, otherwise.unpacked_bytes);
+    set_ceiling(object, "memory_bytes", wanted->memory_bytes, otherwise.memory_bytes);
+    set_ceiling(object, "entries", wanted->entries, otherwise.entries);
+    set_ceiling(object, "ratio", wanted->ratio, otherwise.ratio);
+}
+
 /* Gives the URL to clone from: the job's, or its path and credentials at the operator's host. */
 static char *clone_url(const struct rendering *r, struct error *error)
 {
@@ -257,6 +275,7 @@ int plan_render(const struct job *job, const struct variables *variables, const 
     json_set_int(tree, "version", PLAN_VERSION);
     set_identity(&r);
     set_limits(&r);
+    set_ceilings(&r);
     plan_set_mask(tree, job, variables, settings->mask_folders);
     if (set_git(&r, error) < 0)
         return -1;

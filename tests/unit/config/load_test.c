@@ -62,6 +62,33 @@ static void the_same_tree_may_be_written_in_yaml(void **state)
     config_free(config);
 }
 
+static void bytes_are_read_with_their_unit(void **state)
+{
+    static const char *const wrong[] = {
+        "\"12x\"", "\"0\"", "\"-1\"", "\"1.5Gi\"", "0", "\"99999999999Ti\"", "\"100m\""
+    };
+    struct config *config =
+        load(RUNNER "[runners.kubernetes]\nartifact_upload_limit = \"300Mi\"\nartifact_download_limit = 5000\n",
+             CONFIG_TOML);
+    const struct config_kubernetes *kubernetes = &config->runners[0].kubernetes;
+
+    (void)state;
+    assert_int_equal(kubernetes->artifact_upload_limit, 300 * 1024 * 1024);
+    assert_int_equal(kubernetes->artifact_download_limit, 5000);
+    assert_int_equal(kubernetes->artifact_unpacked_limit, INT64_C(64) << 30);
+    assert_int_equal(kubernetes->artifact_memory_limit, INT64_C(1) << 30);
+    assert_int_equal(kubernetes->artifact_ratio_limit, 200);
+    assert_int_equal(kubernetes->artifact_entries_limit, 2000000);
+    config_free(config);
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+        OWNED_TEXT char *text = mem_format(RUNNER "[runners.kubernetes]\nartifact_upload_limit = %s\n", wrong[i]);
+        struct error error = ERROR_NONE;
+        assert_null(config_load(text, strlen(text), CONFIG_TOML, "f", &error));
+        assert_non_null(strstr(error.text, "artifact_upload_limit: \""));
+        assert_non_null(strstr(error.text, "is no number of bytes such as 512Mi"));
+    }
+}
+
 static void an_unknown_key_warns_with_its_line_and_the_nearest_name(void **state)
 {
     struct config *config =
@@ -312,6 +339,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_the_stock_runners),
         cmocka_unit_test(the_same_tree_may_be_written_in_yaml),
+        cmocka_unit_test(bytes_are_read_with_their_unit),
         cmocka_unit_test(an_unknown_key_warns_with_its_line_and_the_nearest_name),
         cmocka_unit_test(a_wrong_value_is_an_error_with_file_line_and_key),
         cmocka_unit_test(a_docker_file_is_read_as_kubernetes_with_one_warning),

@@ -219,6 +219,10 @@ static void a_busy_server_is_tried_six_times_a_full_one_once(void **state)
     assert_int_equal(web_count(&web, "POST "), 3);
     uploaded_store(&pod, &web, 3, "/got.zip");
     trace_has(&pod, "503 Service Unavailable");
+    /* it was packed three times, and said once what it found */
+    const char *found = strstr(strbuf_text(&pod.trace), "out/: found");
+    assert_non_null(found);
+    assert_null(strstr(found + 1, "out/: found"));
     web_stop(&web);
     pod_clear(&pod);
 
@@ -236,6 +240,90 @@ static void a_busy_server_is_tried_six_times_a_full_one_once(void **state)
     pod_clear(&pod);
 }
 
+static void dependency(struct pod *pod)
+{
+    struct cJSON *dependency = json_add_object(json_get(pod->plan, "dependencies"));
+    json_set_int(dependency, "id", 90200);
+    json_set_text(dependency, "name", "fetch");
+    json_set_text(dependency, "token", TOKEN);
+    json_set_text(dependency, "filename", "artifacts.zip");
+}
+
+/* Packs what a script made under the limits of the plan; the job fails, and the trace names the key. */
+static void expect_ceiling(const char *limit, int64_t most, const char *script, const char *words)
+{
+    struct pod pod;
+    struct web web = { .port = 0 };
+    pod_init(&pod);
+    rule(&web, "POST", "/api/v4/jobs/90210/artifacts", 201, 0);
+    web_start(&web, &pod);
+    json_set_int(json_set_object(pod.plan, "artifact_limits"), limit, most);
+    json_set_text(plan_artifact_add(&pod, "made/"), "level", "fastest");
+    plan_step_line(&pod, "script", script);
+    pod_run(&pod, job_user());
+    assert_int_equal(pod.result.outcome, OUTCOME_FAILED);
+    trace_has(&pod, words);
+    web_stop(&web);
+    pod_clear(&pod);
+}
+
+static void what_a_job_packs_has_ceilings_that_name_their_key(void **state)
+{
+    (void)state;
+    expect_ceiling("upload_bytes", 1048576, "mkdir made; head -c 4000000 /dev/urandom > made/r",
+                   "the archive has more than 1 MiB: raise artifact_upload_limit in [runners.kubernetes]");
+    expect_ceiling("entries", 3, "mkdir made; touch made/1 made/2 made/3",
+                   "more than 3 files match: raise artifact_entries_limit in [runners.kubernetes]");
+    expect_ceiling("memory_bytes", 40000,
+                   "mkdir made; for i in 1 2 3 4 5 6 7 8 9; do touch made/$i$i$i; done; cd made; "
+                   "for i in 0 1 2 3 4 5 6 7 8 9; do touch a$i b$i c$i d$i e$i f$i g$i h$i i$i j$i; done",
+                   "the names of the files that match take more than 10000 bytes: raise artifact_memory_limit");
+}
+
+static void a_sparse_file_is_small_also_when_nothing_is_compressed(void **state)
+{
+    struct pod pod;
+    struct web web = { .port = 0 };
+    char path[300];
+    struct stat status;
+    (void)state;
+    pod_init(&pod);
+    rule(&web, "POST", "/api/v4/jobs/90210/artifacts", 201, 0);
+    web_start(&web, &pod);
+    json_set_text(plan_artifact_add(&pod, "big"), "level", "fastest");
+    plan_step_line(&pod, "script", "truncate -s 100M big");
+    pod_run(&pod, job_user());
+    assert_int_equal(pod.result.outcome, OUTCOME_SUCCESS);
+    snprintf(path, sizeof path, "%s/body-1", web.folder);
+    assert_int_equal(stat(path, &status), 0);
+    assert_true(status.st_size < 1024 * 1024);
+    web_stop(&web);
+    pod_clear(&pod);
+}
+
+static void a_download_over_its_ceiling_names_the_key(void **state)
+{
+    struct pod pod;
+    struct web web = { .port = 0 };
+    (void)state;
+    pod_init(&pod);
+    web.rules[0] = (struct web_rule){
+        .method = "GET", .path = "/api/v4/jobs/90200/artifacts", .status = 200, .body = "more than ten bytes"
+    };
+    web.rule_count = 1;
+    dependency(&pod);
+    plan_step_line(&pod, "script", "echo never");
+    json_set_int(json_set_object(pod.plan, "artifact_limits"), "download_bytes", 10);
+    json_set_int(pod.plan, "download_attempts", 3);
+    web_start(&web, &pod);
+    pod_run(&pod, job_user());
+    assert_int_equal(pod.result.outcome, OUTCOME_FAILED);
+    assert_int_equal(web_count(&web, "GET /api"), 1);
+    trace_has(&pod, "it has more than 10 bytes: raise artifact_download_limit in [runners.kubernetes]");
+    web_stop(&web);
+    pod_clear(&pod);
+}
+
 /* A zip made by Python, of names and contents that a well-behaved packer would not write. */
 static void zip_make(const struct pod *pod, const char *path, const char *entries)
 {
@@ -247,15 +335,6 @@ static void zip_make(const struct pod *pod, const char *path, const char *entrie
         entries, pod_path(pod, path));
     if (system(command) != 0)
         fail_msg("%s", command);
-}
-
-static void dependency(struct pod *pod)
-{
-    struct cJSON *dependency = json_add_object(json_get(pod->plan, "dependencies"));
-    json_set_int(dependency, "id", 90200);
-    json_set_text(dependency, "name", "fetch");
-    json_set_text(dependency, "token", TOKEN);
-    json_set_text(dependency, "filename", "artifacts.zip");
 }
 
 static void a_dependency_is_unpacked_for_the_jobs_user(void **state)
@@ -381,12 +460,15 @@ static void packing_ends_before_anything_else_when_memory_is_short(void **state)
     /* as root, and as the job's own user, who may not write its own score while it cannot be dumped */
     for (uid_t uid = 0; uid <= 1000; uid += 1000) {
         struct pod pod;
+        struct web web = { .port = 0 }; /* takes what is packed, so that packing lasts */
         char path[64];
         pod_init(&pod);
         pod.courier_uid = uid;
         assert_int_equal(chown(pod_path(&pod, "/dev/termination-log"), uid, uid), 0);
         json_set_text(plan_artifact_add(&pod, "big"), "level", "slowest");
         plan_step_line(&pod, "script", "head -c 30000000 /dev/urandom > big");
+        rule(&web, "POST", "/api/v4/jobs/90210/artifacts", 201, 0);
+        web_start(&web, &pod);
         plan_store(&pod);
         assert_int_equal(chown(pod_path(&pod, "/.dataops-plan/plan"), uid, uid), 0);
         pod_start_courier(&pod);
@@ -395,6 +477,7 @@ static void packing_ends_before_anything_else_when_memory_is_short(void **state)
         char *score = file_text(path);
         assert_string_equal(score ? score : "gone", "500\n");
         mem_free(score);
+        web_stop(&web);
         pod_clear(&pod);
     }
 }
@@ -408,6 +491,9 @@ int main(void)
         cmocka_unit_test(when_decides_by_the_jobs_result),
         cmocka_unit_test(without_a_match_nothing_is_sent_and_the_job_succeeds),
         cmocka_unit_test(a_busy_server_is_tried_six_times_a_full_one_once),
+        cmocka_unit_test(what_a_job_packs_has_ceilings_that_name_their_key),
+        cmocka_unit_test(a_sparse_file_is_small_also_when_nothing_is_compressed),
+        cmocka_unit_test(a_download_over_its_ceiling_names_the_key),
         cmocka_unit_test(a_dependency_is_unpacked_for_the_jobs_user),
         cmocka_unit_test(an_archive_that_leads_out_of_the_folder_stays_inside),
         cmocka_unit_test(a_refused_download_is_final_and_other_trouble_is_tried_thrice),

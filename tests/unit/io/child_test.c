@@ -384,6 +384,23 @@ static void nothing_gains_rights_even_when_it_keeps_its_own(void **state)
     assert_string_equal(strbuf_text(&run->output), "1\n");
 }
 
+static void memory_and_files_have_a_ceiling(void **state)
+{
+    struct run *run = *state;
+    struct child_start start =
+        shell(SHELL("ulimit -d; python3 -c 'bytearray(200 << 20)' 2>&1 | tail -n 1; cd \"$(mktemp -d)\"; "
+                    "head -c 2000000 /dev/zero > f; wc -c < f; rm -r \"$PWD\""));
+    start.unconfined_because = "it writes below /tmp";
+    start.data_most = 100 * MIB;
+    start.file_most = 1 * MIB;
+    begin(run, &start);
+    until_end(run, 10000);
+    const char *said = strbuf_text(&run->output);
+    if (!strstr(said, "102400\n") || !strstr(said, "MemoryError\n") || !strstr(said, "File too large") ||
+        !strstr(said, "\n1048576\n"))
+        fail_msg("%s", said);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -409,6 +426,7 @@ int main(void)
         CASE(what_was_allowed_is_reached),
         CASE(an_exception_has_a_reason),
         CASE(nothing_gains_rights_even_when_it_keeps_its_own),
+        CASE(memory_and_files_have_a_ceiling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -143,6 +143,51 @@ static void a_stream_can_be_the_whole_body(void **state)
     assert_int_equal(world->error.blame, BLAME_SYSTEM);
 }
 
+/* A source that has a byte now and then. */
+static long give_slowly(void *owner, char *bytes, size_t size)
+{
+    struct world *world = owner;
+    if (world->waits++ % 2 == 0)
+        return HTTP_SOURCE_WAITS;
+    return give(world, bytes, size < 100 ? size : 100);
+}
+
+static void a_source_may_wait_for_what_comes(void **state)
+{
+    struct world *world = *state;
+    struct http_request request = {
+        .method = "POST", .source = give_slowly, .source_size = -1, .upload_name = "a.zip"
+    };
+    world->source_left = 450;
+    start(world, request, "/echo");
+    for (int i = 0; i < 200 && !world->done; i++) {
+        loop_turn(world->loop, 5);
+        http_source_ready(world->done ? NULL : world->call);
+    }
+    assert_true(world->done);
+    assert_int_equal(world->status, 200);
+    assert_true(world->body.length > 450);
+    assert_true(world->waits >= 10);
+}
+
+static void a_refusal_ends_a_call_whose_source_waits(void **state)
+{
+    struct world *world = *state;
+    struct http_request request = {
+        .method = "POST", .source = give_slowly, .source_size = -1, .upload_name = "a.zip"
+    };
+    world->server.hold = true; /* the answer comes before the request is over */
+    world->source_left = 450;
+    start(world, request, "/echo");
+    while (world->waits == 0 || list_is_empty(&world->server.conns))
+        loop_turn(world->loop, 10);
+    struct loopback_conn *conn = list_of(world->server.conns.next, struct loopback_conn, node);
+    loopback_reply(conn, "413 Request Entity Too Large", "Connection: close\r\n", "no");
+    assert_true(loopback_until(world->loop, &world->done, 3000));
+    assert_int_equal(world->status, 413);
+    assert_int_equal(world->waits, 1);
+}
+
 static void calls_may_be_cancelled_at_any_moment(void **state)
 {
     struct world *world = *state;
@@ -348,6 +393,8 @@ int main(void)
         CASE(silence_ends_at_the_deadline),
         CASE(a_file_goes_up_as_multipart),
         CASE(a_stream_can_be_the_whole_body),
+        CASE(a_source_may_wait_for_what_comes),
+        CASE(a_refusal_ends_a_call_whose_source_waits),
         CASE(calls_may_be_cancelled_at_any_moment),
         CASE(the_client_may_be_freed_inside_done),
         CASE(a_new_call_may_start_inside_done),

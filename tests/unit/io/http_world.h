@@ -28,7 +28,7 @@ struct world {
     char header[256], request_id[64];
     /* how the test wants it */
     bool cancel_in_sink, cancel_in_done, free_in_done, restart_in_done, sink_fails;
-    unsigned source_left;
+    unsigned source_left, waits;
     const char *location;
     unsigned redirect_status;
     int moved_answer;

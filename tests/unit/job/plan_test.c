@@ -42,6 +42,7 @@ static const struct plan_settings settings = {
     .shell = "bash",
     .facts = &facts,
     .output_limit_bytes = 4194304,
+    .limits = { .upload_bytes = 7, .ratio = 3 },
     .mask_folders = folders,
 };
 
@@ -136,6 +137,9 @@ static void a_plan_survives_the_way_to_courier(void **state)
     assert_int_equal(plan->after_script_timeout_s, 300);
     assert_true(plan->after_script_ignore_errors && plan->trace_sections && !plan->timestamps);
     assert_int_equal(plan->output_limit_bytes, 4194304);
+    assert_int_equal(plan->limits.upload_bytes, 7);
+    assert_int_equal(plan->limits.ratio, 3);
+    assert_int_equal(plan->limits.memory_bytes, PLAN_LIMITS_DEFAULT.memory_bytes); /* 0 is the default */
     assert_string_equal(plan->git_url, "https://gitlab-ci-token:t%2Fok@git.example.com/acme/warehouse.git");
     assert_string_equal(plan->sha, SHA);
     assert_string_equal(plan->object_format, "sha1");
