@@ -8,7 +8,23 @@
 #include "text/json.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define SEALED_VERSION         2
+#define SEALED_WITHOUT_ATTEMPT 1 /* as it was before: the pod's name alone says which attempt it is */
+
+/* A pod of the first list. Whoever may create pods chooses its labels, its annotations and (before we do) its name, so
+ * all that is believed of it is what its sealed text says: that was written by a controller of this release, for the
+ * pod of this name. */
+struct found {
+    const struct cJSON *pod;
+    const char *name, *why_not; /* why_not: it cannot be adopted */
+    struct cJSON *sealed;       /* owned; NULL: it does not open */
+    struct intake *intake;
+    uint64_t job_id;
+    unsigned attempt;
+};
 
 char *adopt_seal(struct run *run)
 {
@@ -18,10 +34,11 @@ char *adopt_seal(struct run *run)
 
     if (!state_can_seal(run->controller->state))
         return NULL;
-    json_set_int(json, "v", 1);
+    json_set_int(json, "v", SEALED_VERSION);
     json_set_text(json, "url", run->intake->runner->url);
     json_set_text(json, "runner", run->intake->short_token);
     json_set_int(json, "job_id", (int64_t)run->job_id);
+    json_set_int(json, "attempt", run->attempt);
     json_set_text(json, "token", run->job_token);
     json_set_int(json, "timeout_s", run->job->timeout_s);
     masking_write(run->masking, json); /* too long: the one who adopts shows no text that could hold a value */
@@ -134,59 +151,113 @@ static void adopt_job(struct run *run, const struct cJSON *pod, const struct cJS
     run_pod_changed(run, &run->status);
 }
 
-static void adopt_pod(struct cluster *cluster, const struct cJSON *pod, bool is_last)
+/* Which attempt a text sealed for this pod speaks of; 0: none. The name that is made of it must be the pod's. */
+static unsigned adopt_attempt(const char *name, const struct cJSON *sealed)
 {
-    const struct cJSON *meta = json_get(pod, "metadata"), *labels = json_get(meta, "labels");
-    const char *name = json_text(meta, "name", "");
-    const char *sealed = json_text(json_get(meta, "annotations"), POD_ANNOTATION_SEALED, NULL);
-    OWNED_JSON struct cJSON *json = sealed != NULL ? adopt_open(cluster, name, sealed) : NULL;
-    struct intake *intake = json != NULL ? adopt_intake(cluster, json) : NULL;
-    struct run *run;
+    const char *dash = strrchr(name, '-');
+    int64_t attempt = json_int(sealed, "attempt", 0);
 
-    if (intake == NULL) {
-        log_event(LOG_WARN, "pod_not_adopted", LOG_TEXT("pod", name),
-                  LOG_TEXT("why", sealed == NULL ? "it carries no sealed annotation"
-                                  : json == NULL ? "its sealed annotation cannot be opened"
-                                                 : "no runner entry fits"));
-        return;
-    }
-    run = run_begin(intake, (uint64_t)json_int(json, "job_id", 0), json_text(json, "token", ""));
-    run->masking = masking_read(json);
-    run->attempt = (unsigned)json_int(labels, POD_LABEL_ATTEMPT, 1);
-    run->pod = mem_text(name);
-    run->uid = mem_text(json_text(meta, "uid", ""));
-    pod_status_read(pod, &run->status);
-    strmap_set(&cluster->runs, run->pod, run);
+    if (json_int(sealed, "v", 0) == SEALED_WITHOUT_ATTEMPT)
+        attempt = dash != NULL ? strtoll(dash + 1, NULL, 10) : 0;
+    if (attempt < 1 || attempt > UINT32_MAX)
+        return 0;
+    OWNED_TEXT char *expected = pod_name(json_text(sealed, "url", ""), json_text(sealed, "runner", ""),
+                                         (uint64_t)json_int(sealed, "job_id", 0), (unsigned)attempt);
+    return strcmp(expected, name) == 0 ? (unsigned)attempt : 0;
+}
+
+static const char *adopt_why_not(struct cluster *cluster, struct found *found)
+{
+    const char *text = json_text(json_at(found->pod, "metadata.annotations"), POD_ANNOTATION_SEALED, NULL);
+    int64_t version;
+
+    if (text == NULL)
+        return "it carries no sealed annotation";
+    found->sealed = adopt_open(cluster, found->name, text);
+    if (found->sealed == NULL)
+        return "its sealed annotation cannot be opened: it was made for another pod, or its key is not in the state "
+               "Secret any more";
+    version = json_int(found->sealed, "v", 0);
+    if (version < SEALED_WITHOUT_ATTEMPT || version > SEALED_VERSION)
+        return "its sealed annotation is of another version of the controller";
+    found->job_id = (uint64_t)json_int(found->sealed, "job_id", 0);
+    found->attempt = adopt_attempt(found->name, found->sealed);
+    if (found->attempt == 0)
+        return "its sealed annotation is not that of a job's pod of this name";
+    found->intake = adopt_intake(cluster, found->sealed);
+    return found->intake == NULL ? "no runner entry fits: its entry is not in the configuration any more" : NULL;
+}
+
+bool adopt_names_run(const struct run *run, const struct cJSON *meta)
+{
+    const struct cJSON *annotations = json_get(meta, "annotations");
+    const char *name = json_text(meta, "name", ""), *text = json_text(annotations, POD_ANNOTATION_SEALED, NULL);
+    OWNED_JSON struct cJSON *sealed = NULL;
+
+    if (strcmp(json_text(annotations, POD_ANNOTATION_KEY, ""), run->plan_key) != 0)
+        return false;
+    if (!state_can_seal(run->controller->state))
+        return true;
+    sealed = text != NULL ? adopt_open(run->cluster, name, text) : NULL;
+    return sealed != NULL && (uint64_t)json_int(sealed, "job_id", 0) == run->job_id &&
+           adopt_attempt(name, sealed) == run->attempt;
+}
+
+static void adopt_pod(const struct found *found, bool is_last)
+{
+    struct run *run = run_begin(found->intake, found->job_id, json_text(found->sealed, "token", ""));
+
+    run->masking = masking_read(found->sealed);
+    run->attempt = found->attempt;
+    run->pod = mem_text(found->name);
+    run->uid = mem_text(json_text_at(found->pod, "metadata.uid", ""));
+    pod_status_read(found->pod, &run->status);
+    strmap_set(&run->cluster->runs, run->pod, run);
     if (is_last)
-        adopt_job(run, pod, json);
+        adopt_job(run, found->pod, found->sealed);
     else
         adopt_leftover(run);
 }
 
-/* Of several attempts only the last one can be the job. */
-static bool adopt_is_last(const struct cluster *cluster, const struct cJSON *pod)
+/* Of several attempts only the last one can be the job; one that cannot be adopted takes no part. */
+static bool adopt_is_last(const struct found *all, size_t count, const struct found *one)
 {
-    const struct cJSON *labels = json_at(pod, "metadata.labels");
-    const char *key = json_text(json_at(pod, "metadata.annotations"), POD_ANNOTATION_KEY, "");
-    size_t position = 0;
-
-    for (struct strmap_entry *entry = strmap_next(&cluster->found, &position); entry != NULL;
-         entry = strmap_next(&cluster->found, &position)) {
-        const struct cJSON *other = entry->value;
-
-        if (strcmp(json_text(json_at(other, "metadata.annotations"), POD_ANNOTATION_KEY, ""), key) == 0 &&
-            json_int(json_at(other, "metadata.labels"), POD_LABEL_ATTEMPT, 1) > json_int(labels, POD_LABEL_ATTEMPT, 1))
+    for (size_t i = 0; i < count; i++)
+        if (all[i].why_not == NULL && all[i].intake == one->intake && all[i].job_id == one->job_id &&
+            all[i].attempt > one->attempt)
             return false;
-    }
     return true;
+}
+
+static void adopt_leave_alone(const struct cluster *cluster, const struct found *found)
+{
+    log_event(LOG_WARN, "pod_not_adopted", LOG_TEXT("pod", found->name), LOG_TEXT("namespace", cluster->ns),
+              LOG_TEXT("why", found->why_not),
+              LOG_TEXT("effect", "it is left alone, and whatever job it runs is not reported"),
+              LOG_TEXT("help", "delete it when nobody needs it"));
 }
 
 void adopt_found(struct cluster *cluster)
 {
-    size_t position = 0;
+    struct found *all = mem_new_array(cluster->found.count + 1, sizeof(*all));
+    size_t count = 0, position = 0;
 
     for (struct strmap_entry *entry = strmap_next(&cluster->found, &position); entry != NULL;
-         entry = strmap_next(&cluster->found, &position))
-        adopt_pod(cluster, entry->value, adopt_is_last(cluster, entry->value));
+         entry = strmap_next(&cluster->found, &position)) {
+        struct found *found = &all[count++];
+
+        found->pod = entry->value;
+        found->name = json_text_at(found->pod, "metadata.name", "");
+        found->why_not = adopt_why_not(cluster, found);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (all[i].why_not == NULL)
+            adopt_pod(&all[i], adopt_is_last(all, count, &all[i]));
+        else
+            adopt_leave_alone(cluster, &all[i]);
+    }
+    for (size_t i = 0; i < count; i++)
+        json_free(all[i].sealed);
+    mem_free(all);
     strmap_clear(&cluster->found);
 }

@@ -169,9 +169,13 @@ void controller_begin(struct controller *controller);
 /* What a later controller needs to go on with this run's pod, sealed for it. Gives a text, or NULL when nothing can be
  * sealed. */
 char *adopt_seal(struct run *run);
+/* Whether a pod's metadata are of this run's attempt: by its key (which anybody can make), and by its sealed text
+ * unless nothing can be sealed. */
+bool adopt_names_run(const struct run *run, const struct cJSON *meta);
 /* Appends the notes that a pod carries. */
 void adopt_read_notes(const struct cJSON *meta, struct strbuf *notes);
-/* Goes on with all pods that the first list found; of several attempts at one job only with the last. */
+/* Goes on with all pods that the first list found; of several attempts at one job only with the last. A pod whose
+ * sealed text does not open, or names another pod, is left alone and counts for nothing. */
 void adopt_found(struct cluster *cluster);
 
 /* run.c */

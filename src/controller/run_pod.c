@@ -134,11 +134,10 @@ static void run_found_pod(void *owner, const struct kube_answer *answer)
 {
     struct run *run = owner;
     struct cJSON *meta = answer->kind == KUBE_OK ? json_get(answer->object, "metadata") : NULL;
-    const char *key = json_text(json_get(meta, "annotations"), POD_ANNOTATION_KEY, "");
     bool dying = json_text(meta, "deletionTimestamp", NULL) != NULL;
 
     run->create_call = NULL;
-    if (meta != NULL && !dying && strcmp(key, run->plan_key) == 0) {
+    if (meta != NULL && !dying && adopt_names_run(run, meta)) {
         run->notes_sent = run_notes_of(run, meta);
         run_pod_exists(run, json_text(meta, "uid", ""));
     } else if (run->state != JOB_CREATING) {

@@ -1,6 +1,7 @@
 """A controller that goes while jobs run: the next one goes on with them, and no byte is lost or doubled."""
 
 import random
+import re
 
 from tests.integration.harness.text import marked
 
@@ -63,3 +64,31 @@ class TestRestart:
         job.cancel()
         assert job.wait(60) == "canceled"
         assert "after canceled" in job.text
+
+    def test_a_forged_pod_with_a_later_attempt_takes_no_running_job_away(self, make_site, place):
+        """Whoever may create pods can copy all that the API shows of a job's pod, and claim to be a later attempt of it."""
+        site = make_site()
+        job = site.job(["echo going; sleep 6; echo done"])
+        job.wait_trace(rb"\ngoing")
+        pod, = place.pods_of(job.id)
+        labels, annotations = pod["metadata"]["labels"], pod["metadata"]["annotations"]
+        claims = {**labels, "dataops-runner/attempt": "99"}
+        seals = {"innocent": {}, "copied": {"dataops-runner/sealed": annotations["dataops-runner/sealed"]}}
+        for name, seal in seals.items():
+            place.create("pods", {
+                "metadata": {"name": name, "labels": claims,
+                             "annotations": {"dataops-runner/key": annotations["dataops-runner/key"], **seal}},
+                "spec": {"automountServiceAccountToken": False,
+                         "containers": [{"name": "build", "image": place.image, "command": ["sleep", "60"]}]}})
+        site.controller.kill()
+        site.controller.start()
+        site.controller.wait_log("job_adopted")
+        job.succeeds()
+        assert job.script_output().split() == ["going", "done"]
+        log = site.controller.log
+        assert "pod_left_over" not in log
+        assert {name: len(re.findall(f"pod_not_adopted.*{name}", log)) for name in seals} == {"innocent": 1, "copied": 1}
+        there = {pod["metadata"]["name"]: pod for pod in place.pods()}
+        assert all("deletionTimestamp" not in there[name]["metadata"] for name in seals)
+        for name in seals:
+            place.delete_pod(name, site.place.namespace)

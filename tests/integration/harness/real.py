@@ -152,7 +152,8 @@ class RealPlace(Place):
         return out
 
     def create(self, kind: str, manifest: dict, namespace: str = "") -> None:
-        kinds = {"secrets": "Secret", "persistentvolumeclaims": "PersistentVolumeClaim", "configmaps": "ConfigMap"}
+        kinds = {"secrets": "Secret", "persistentvolumeclaims": "PersistentVolumeClaim", "configmaps": "ConfigMap",
+                 "pods": "Pod"}
         body = {"apiVersion": "v1", "kind": kinds[kind], **manifest}
         if kind == "persistentvolumeclaims":
             body.setdefault("spec", {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}})

@@ -2,6 +2,7 @@
 #include "stage.h"
 
 #include "pod/name.h"
+#include "state.h"
 #include "text/json.h"
 
 /* A job whose script runs, and whose controller was killed then. */
@@ -147,7 +148,7 @@ static void of_two_attempts_the_last_is_the_job_and_the_first_is_deleted(void **
     struct wpod *first;
 
     (void)state;
-    stage_trouble(HOOK_FAILS, 1);
+    stage_trouble(NODE_REFUSES, 1);
     kube_plan("delete pods", KUBE_FAILED, 1000, false);
     stage_start();
     STAGE_UNTIL(stage_pods() == 1);
@@ -269,6 +270,224 @@ static void an_adopted_job_counts_against_the_limits(void **state)
     assert_int_equal(world.next_job, 1);
 }
 
+/* --- pods that somebody else made --- */
+
+static const char *annotation(const struct wpod *pod, const char *name)
+{
+    return json_text(json_at(pod->object, "metadata.annotations"), name, NULL);
+}
+
+/* Somebody copies a pod as far as the API shows it, under another name and with another attempt. */
+static struct wpod *forge(const struct wpod *model, const char *name, const char *attempt, bool with_seal)
+{
+    OWNED_JSON struct cJSON *object = json_copy(model->object);
+    struct cJSON *meta = json_get(object, "metadata"), *labels = json_get(meta, "labels");
+    struct wpod *forged;
+
+    json_remove(meta, "name");
+    json_set_text(meta, "name", name);
+    json_remove(labels, POD_LABEL_ATTEMPT);
+    json_set_text(labels, POD_LABEL_ATTEMPT, attempt);
+    forged = pod_create(object);
+    if (!with_seal)
+        set_annotation(forged, POD_ANNOTATION_SEALED, NULL);
+    return forged;
+}
+
+/* The running job's pod goes on, whatever stands beside it, and that is never touched. */
+static void the_job_goes_on_beside(struct wjob *job, const struct wpod *genuine, const struct wpod *forged)
+{
+    stage_start();
+    STAGE_UNTIL(job->state == W_OVER);
+    assert_int_equal(stage_said("job_adopted"), 1);
+    assert_int_equal(stage_said("pod_left_over"), 0);
+    assert_int_equal(stage_said("pod_not_adopted"), 1);
+    assert_int_equal(job->end, END_SUCCESS);
+    assert_int_equal(job->finals, 1);
+    assert_true(stage_trace_is_whole(job));
+    stage_pass(10 * MINUTES);
+    assert_true(genuine->gone);
+    assert_false(forged->deleting || forged->gone);
+    assert_int_equal(stage_said("pod_not_adopted"), 1);
+}
+
+static void a_pod_with_a_later_attempt_and_the_jobs_key_but_no_seal_changes_nothing(void **state)
+{
+    struct wjob *job = orphan(40);
+    struct wpod *genuine = stage_pod();
+
+    (void)state;
+    the_job_goes_on_beside(job, genuine, forge(genuine, "innocent", "99", false));
+}
+
+static void a_pod_with_the_jobs_own_seal_under_another_name_changes_nothing(void **state)
+{
+    struct wjob *job = orphan(40);
+    struct wpod *genuine = stage_pod();
+    OWNED_TEXT char *later = mem_format("%.*s-99", (int)(strrchr(genuine->name, '-') - genuine->name), genuine->name);
+
+    (void)state;
+    the_job_goes_on_beside(job, genuine, forge(genuine, later, "99", true));
+    assert_int_equal(stage_said("its sealed annotation cannot be opened"), 1);
+}
+
+static void labels_and_key_of_a_genuine_pod_may_say_what_they_like(void **state)
+{
+    struct wjob *job = stage_job();
+    struct wpod *first;
+
+    (void)state;
+    stage_trouble(NODE_REFUSES, 1);
+    kube_plan("delete pods", KUBE_FAILED, 1000, false);
+    stage_start();
+    STAGE_UNTIL(stage_pods() == 1);
+    first = stage_pod();
+    STAGE_UNTIL(job->scripts == 1);
+    stage_kill();
+    kube_unplan();
+    json_remove(json_at(first->object, "metadata.labels"), POD_LABEL_ATTEMPT);
+    json_set_text(json_at(first->object, "metadata.labels"), POD_LABEL_ATTEMPT, "7");
+    set_annotation(stage_pod(), POD_ANNOTATION_KEY, "something else");
+    stage_pod()->pieces_left = 40;
+    stage_start();
+    STAGE_UNTIL(job->state == W_OVER);
+    assert_int_equal(stage_said("job_adopted"), 1);
+    assert_int_equal(stage_said("pod_left_over"), 1);
+    assert_int_equal(job->end, END_SUCCESS);
+    assert_true(stage_trace_is_whole(job));
+}
+
+/* Seals the pod's annotation anew, with this member changed (-1 takes it away). */
+static void seal_again(struct controller *controller, struct wpod *pod, const char *name, int64_t value)
+{
+    struct strbuf text = STRBUF_EMPTY;
+    struct error error = ERROR_NONE;
+    OWNED_JSON struct cJSON *json = NULL;
+    OWNED_TEXT char *sealed = NULL, *printed = NULL;
+
+    assert_int_equal(
+        state_open_sealed(controller->state, "jobs", pod->name, annotation(pod, POD_ANNOTATION_SEALED), &text), 0);
+    json = json_parse(text.bytes, text.length, &error);
+    strbuf_clear(&text);
+    json_remove(json, name);
+    if (value >= 0)
+        json_set_int(json, name, value);
+    printed = json_print(json);
+    sealed = state_seal(controller->state, "jobs", pod->name, printed);
+    set_annotation(pod, POD_ANNOTATION_SEALED, sealed);
+}
+
+static void a_pod_of_the_version_before_has_its_attempt_from_its_name(void **state)
+{
+    struct wjob *job = stage_job();
+    struct controller *controller;
+    struct wpod *first;
+
+    (void)state;
+    stage_trouble(NODE_REFUSES, 1);
+    kube_plan("delete pods", KUBE_FAILED, 1000, false);
+    controller = stage_start();
+    STAGE_UNTIL(stage_pods() == 1);
+    first = stage_pod();
+    STAGE_UNTIL(job->scripts == 1);
+    stage_pod()->pieces_left = 40;
+    seal_again(controller, first, "attempt", -1);
+    seal_again(controller, first, "v", 1);
+    seal_again(controller, stage_pod(), "attempt", -1);
+    seal_again(controller, stage_pod(), "v", 1);
+    stage_kill();
+    kube_unplan();
+    stage_start();
+    STAGE_UNTIL(job->state == W_OVER);
+    assert_int_equal(stage_said("job_adopted"), 1);
+    assert_int_equal(stage_said("pod_left_over"), 1);
+    assert_int_equal(job->end, END_SUCCESS);
+    assert_true(stage_trace_is_whole(job));
+    stage_pass(10 * SECONDS);
+    assert_true(first->gone);
+}
+
+static void a_seal_with_another_job_attempt_or_version_is_not_adopted(void **state)
+{
+    static const struct {
+        const char *name;
+        int64_t value;
+        const char *said;
+    } changes[] = {
+        { "attempt", 2, "not that of a job's pod of this name" },
+        { "attempt", -1, "not that of a job's pod of this name" },
+        { "job_id", 101, "not that of a job's pod of this name" },
+        { "v", 3, "of another version of the controller" },
+        { "v", -1, "of another version of the controller" },
+    };
+
+    for (size_t i = 0; i < COUNT_OF(changes); i++) {
+        struct wjob *job = stage_job();
+        struct controller *controller = stage_start();
+
+        STAGE_UNTIL(job->scripts == 1);
+        seal_again(controller, stage_pod(), changes[i].name, changes[i].value);
+        stage_kill();
+        stage_start();
+        stage_pass(10 * SECONDS);
+        assert_int_equal(stage_said(changes[i].said), 1);
+        assert_int_equal(stage_said("job_adopted"), 0);
+        assert_false(stage_pod()->deleting);
+        stage_strike(state);
+        stage_set(state);
+    }
+}
+
+static void when_the_last_attempt_does_not_open_the_job_is_reported_from_the_one_before(void **state)
+{
+    struct wjob *job = stage_job();
+    struct wpod *first, *last;
+
+    (void)state;
+    stage_trouble(NODE_REFUSES, 1);
+    kube_plan("delete pods", KUBE_FAILED, 1000, false);
+    stage_start();
+    STAGE_UNTIL(stage_pods() == 1);
+    first = stage_pod();
+    STAGE_UNTIL(job->scripts == 1);
+    last = stage_pod();
+    last->pieces_left = 10000;
+    set_annotation(last, POD_ANNOTATION_SEALED, "k9.AAAA");
+    stage_kill();
+    kube_unplan();
+    stage_start();
+    STAGE_UNTIL(job->state == W_OVER);
+    assert_int_equal(job->finals, 1);
+    assert_int_equal(job->end, END_FAILED);
+    assert_int_equal(stage_said("pod_not_adopted"), 1);
+    stage_pass(10 * SECONDS);
+    assert_true(first->gone);
+    assert_false(last->deleting || last->gone);
+}
+
+static void a_foreign_pod_of_the_name_that_a_job_would_have_is_not_taken_for_its_own(void **state)
+{
+    struct wjob *job = orphan(5);
+    struct wjob *next;
+    struct wpod *genuine = stage_pod(), *planted;
+    OWNED_TEXT char *prefix = mem_copy(genuine->name, (size_t)(strstr(genuine->name, "-100-") - genuine->name));
+    OWNED_TEXT char *name = mem_format("%s-101-1", prefix);
+
+    (void)state;
+    stage_start();
+    STAGE_UNTIL(job->state == W_OVER);
+    next = stage_job();
+    planted = forge(genuine, name, "1", true);
+    OWNED_TEXT char *key = pod_key("https://stage", "AbCdEfGhI", 101);
+    set_annotation(planted, POD_ANNOTATION_KEY, key);
+    planted->job = next;
+    STAGE_UNTIL(next->state == W_OVER);
+    assert_int_equal(next->end, END_FAILED);
+    assert_true(stage_trace_has(next, "that is not of this job exists"));
+    assert_false(planted->plan_stored);
+    assert_false(planted->deleting);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -287,6 +506,13 @@ int main(void)
         STAGE_TEST(the_time_limit_counts_from_the_pods_creation),
         STAGE_TEST(an_adopted_job_counts_against_the_limits),
         STAGE_TEST(an_adopted_pod_that_never_began_has_no_further_attempt),
+        STAGE_TEST(a_pod_with_a_later_attempt_and_the_jobs_key_but_no_seal_changes_nothing),
+        STAGE_TEST(a_pod_with_the_jobs_own_seal_under_another_name_changes_nothing),
+        STAGE_TEST(labels_and_key_of_a_genuine_pod_may_say_what_they_like),
+        STAGE_TEST(a_pod_of_the_version_before_has_its_attempt_from_its_name),
+        STAGE_TEST(a_seal_with_another_job_attempt_or_version_is_not_adopted),
+        STAGE_TEST(when_the_last_attempt_does_not_open_the_job_is_reported_from_the_one_before),
+        STAGE_TEST(a_foreign_pod_of_the_name_that_a_job_would_have_is_not_taken_for_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
