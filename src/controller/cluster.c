@@ -20,6 +20,7 @@ static void cluster_pod_changed(void *owner, const struct cJSON *object)
     struct run *run = strmap_get(&cluster->runs, json_text_at(object, "metadata.name", ""));
     struct pod_status status;
 
+    keys_saw_pod(cluster, object);
     if (run == NULL && !cluster->listed)
         strmap_set(&cluster->found, json_text_at(object, "metadata.uid", ""), json_copy(object));
     if (run == NULL)
@@ -35,6 +36,7 @@ static void cluster_pod_gone(void *owner, const struct cJSON *last)
     const char *uid = json_text_at(last, "metadata.uid", "");
 
     strmap_remove(&cluster->found, uid);
+    keys_pod_gone(cluster, uid);
     if (run != NULL && run->uid == NULL)
         snprintf(run->early_gone, sizeof(run->early_gone), "%s", uid);
     else if (run != NULL && strcmp(run->uid, uid) == 0)
@@ -241,6 +243,7 @@ void cluster_free(struct cluster *cluster)
         kube_free(cluster->kube);
     strmap_clear(&cluster->runs);
     strmap_clear(&cluster->found);
+    strmap_clear(&cluster->keys);
     list_remove(&cluster->node);
     mem_free(cluster->ns);
     mem_free(cluster);

@@ -124,6 +124,7 @@ void controller_begin(struct controller *controller)
 {
     LIST_EACH(node, &controller->clusters)
     cluster_start(list_of(node, struct cluster, node));
+    keys_start(controller);
     if (!controller->draining && !controller->stopping)
         intake_start(controller);
 }
@@ -153,6 +154,7 @@ void controller_free(struct controller *controller)
     timer_stop(&controller->poll_timer);
     timer_stop(&controller->end_timer);
     timer_stop(&controller->enroll_timer);
+    timer_stop(&controller->keys_timer);
     dataops_cancel(controller->enroll_call);
     controller->stopping = true;
     LIST_EACH_SAFE(node, &controller->runs)

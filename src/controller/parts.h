@@ -44,6 +44,7 @@ struct cluster {
     struct strmap runs;  /* pod name -> struct run, borrowed */
     struct list graves;  /* pods that are being deleted and belong to no run */
     struct strmap found; /* uid -> pod object, until the first list is complete */
+    struct strmap keys;  /* uid of each pod -> number of the key that its sealed text needs; 0 none */
     bool listed, in_trouble;
 };
 
@@ -78,7 +79,7 @@ struct controller {
     struct listen_server *listen;
     struct state *state;
     struct dataops_call *enroll_call;
-    struct timer *enroll_timer;
+    struct timer *enroll_timer, *keys_timer;
     unsigned enroll_tries;
     bool draining, stopping;
     enum controller_end end;
@@ -161,6 +162,11 @@ void cluster_free(struct cluster *cluster);
 
 /* enroll.c: reads or makes the state Secret, registers where needed, then controller_begin */
 void enroll_start(struct controller *controller);
+
+/* keys.c: each pod of the release is told of, so that the key of its sealed text stays */
+void keys_start(struct controller *controller);
+void keys_saw_pod(struct cluster *cluster, const struct cJSON *pod);
+void keys_pod_gone(struct cluster *cluster, const char *uid);
 
 /* controller.c: starts the watches and the polling */
 void controller_begin(struct controller *controller);

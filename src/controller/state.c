@@ -3,15 +3,18 @@
 #include "base/log.h"
 #include "io/loop.h"
 #include "kube/client.h"
+#include "pod/name.h"
+#include "state_secret.h"
 #include "text/digest.h"
 #include "text/json.h"
 
 #include <inttypes.h>
 #include <string.h>
 
-#define STATE_VERSION "1"
-#define KEY_ID        "k1"
-
+#define DAY_S            (24 * 3600)
+#define KEY_AGE_MOST_S   (30 * DAY_S)
+#define KEY_AHEAD_MOST_S DAY_S       /* a key from the future was made with a wrong clock */
+#define KEY_KEPT_LEAST_S (2 * DAY_S) /* after it was replaced: another controller notices that within a day */
 struct state {
     struct loop *loop;
     struct kube *kube;
@@ -19,10 +22,9 @@ struct state {
     state_ready *ready;
     void *owner;
     struct kube_call *call;
-    struct cJSON *secret;        /* as last read, with resourceVersion */
+    struct cJSON *secret;        /* as last read, with resourceVersion; NULL: none that may be used */
     struct cJSON *registrations; /* URL -> {token, id, expires_at} */
-    uint8_t key[SEAL_KEY];
-    bool has_key, was_created;
+    unsigned newest;             /* number of the key that seals; 0 none */
     unsigned rounds;
     state_stored *stored;
     void *stored_owner;
@@ -32,52 +34,16 @@ struct state {
 
 static void state_read(struct state *state);
 
-static char *decoded(const struct cJSON *secret, const char *key, size_t *length)
-{
-    const char *text = json_text(json_get(secret, "data"), key, NULL);
-    struct strbuf out = STRBUF_EMPTY;
-
-    if (text == NULL || base64_decode(text, strlen(text), &out) < 0)
-        return NULL;
-    return strbuf_take(&out, length);
-}
-
-/* A Secret that somebody else made may have none. */
-static struct cJSON *secret_data(struct cJSON *secret)
-{
-    if (!json_is_object(json_get(secret, "data"))) {
-        json_remove(secret, "data");
-        json_set_object(secret, "data");
-    }
-    return json_get(secret, "data");
-}
-
-static void put_encoded(struct cJSON *data, const char *key, const void *bytes, size_t length)
-{
-    struct strbuf out = STRBUF_EMPTY;
-
-    base64_encode(bytes, length, &out);
-    json_remove(data, key);
-    json_set_text(data, key, strbuf_text(&out));
-    strbuf_wipe(&out);
-}
-
 static void state_take(struct state *state, const struct cJSON *object)
 {
     struct error ignored = ERROR_NONE;
-    size_t length = 0;
-    char *key = decoded(object, "key-" KEY_ID, &length);
     size_t text_length = 0;
     char *text;
 
     json_free(state->secret);
     state->secret = json_copy(object);
-    if (key != NULL && length == SEAL_KEY) {
-        memcpy(state->key, key, SEAL_KEY);
-        state->has_key = true;
-    }
-    mem_wipe_free(key, key != NULL ? length : 0);
-    text = decoded(object, "registrations", &text_length);
+    state->newest = secret_newest_key(state->secret);
+    text = secret_entry(object, "registrations", &text_length);
     json_free(state->registrations);
     state->registrations = text != NULL ? json_parse(text, text_length, &ignored) : NULL;
     mem_wipe_free(text, text != NULL ? text_length : 0);
@@ -93,44 +59,56 @@ static void state_answer(struct state *state, const struct error *error)
         ready(state->owner, error != NULL ? error : &none);
 }
 
-static void state_created(void *owner, const struct kube_answer *answer)
-{
-    struct state *state = owner;
+/* --- whose Secret it is --- */
 
-    state->call = NULL;
-    if (answer->kind == KUBE_OK) {
-        state_take(state, answer->object);
-        state_answer(state, NULL);
-    } else if (answer->kind == KUBE_EXISTS && state->rounds++ < 5) {
-        state_read(state);
-    } else {
-        state_answer(state, &answer->error);
+/* A Secret of this name that somebody else made must not seal job tokens, nor name the runner to poll as. */
+static int state_refuse(const struct state *state, const struct cJSON *secret, struct error *error)
+{
+    const struct cJSON *labels = json_at(secret, "metadata.labels");
+    const char *made_by = json_text(labels, SECRET_LABEL_MADE_BY, NULL);
+    const char *release = json_text(labels, POD_LABEL_RELEASE, state->release); /* earlier versions set none */
+
+    if (made_by == NULL || strcmp(made_by, SECRET_MADE_BY) != 0) {
+        error_set(error, BLAME_DENIED, 0,
+                  "the Secret %s in namespace %s is not used: it lacks the label " SECRET_LABEL_MADE_BY
+                  "=" SECRET_MADE_BY
+                  " that a controller gives it, so somebody else made it. Delete it, or, when you made it, run kubectl "
+                  "-n %s label secret %s " SECRET_LABEL_MADE_BY "=" SECRET_MADE_BY
+                  " --overwrite; then restart the controller",
+                  state->name, state->ns, state->ns, state->name);
+        return -1;
     }
+    if (strcmp(release, state->release) != 0) {
+        error_set(error, BLAME_DENIED, 0,
+                  "the Secret %s in namespace %s is not used: its label " POD_LABEL_RELEASE
+                  " says that it belongs to the release %s. Give this release another name, or delete the Secret when "
+                  "that release is gone; then restart the controller",
+                  state->name, state->ns, release);
+        return -1;
+    }
+    if (secret_version(secret) > SECRET_VERSION_MOST) {
+        error_set(error, BLAME_DENIED, 0,
+                  "the Secret %s in namespace %s is not used: a newer version of dataops-runner wrote it. Install that "
+                  "version again, or delete the Secret",
+                  state->name, state->ns);
+        return -1;
+    }
+    return 0;
 }
 
-static void put_new_key(struct cJSON *secret)
-{
-    uint8_t key[SEAL_KEY];
+/* --- keys --- */
 
-    digest_random(key, sizeof(key));
-    put_encoded(secret_data(secret), "version", STATE_VERSION, strlen(STATE_VERSION));
-    put_encoded(secret_data(secret), "key-" KEY_ID, key, sizeof(key));
-    explicit_bzero(key, sizeof(key));
+static int64_t state_now_s(const struct state *state)
+{
+    return loop_wall_us(state->loop) / 1000000;
 }
 
-static void state_create(struct state *state)
+static bool state_needs_key(const struct state *state)
 {
-    OWNED_JSON struct cJSON *secret = json_object();
-    struct cJSON *meta = json_set_object(secret, "metadata");
+    int64_t now_s = state_now_s(state), made_s = secret_key_made_s(state->secret, state->newest, now_s);
 
-    json_set_text(secret, "apiVersion", "v1");
-    json_set_text(secret, "kind", "Secret");
-    json_set_text(meta, "name", state->name);
-    json_set_text(meta, "namespace", state->ns);
-    json_set_text(json_set_object(meta, "labels"), "app.kubernetes.io/managed-by", "dataops-runner");
-    json_set_text(secret, "type", "Opaque");
-    put_new_key(secret);
-    state->call = kube_create(state->kube, state->ns, "secrets", secret, state_created, state);
+    return state->newest == 0 || !secret_is_stamped(state->secret) || now_s - made_s > KEY_AGE_MOST_S ||
+           made_s - now_s > KEY_AHEAD_MOST_S;
 }
 
 static void state_was_keyed(void *owner, const struct kube_answer *answer)
@@ -140,32 +118,88 @@ static void state_was_keyed(void *owner, const struct kube_answer *answer)
     state->call = NULL;
     if (answer->kind == KUBE_OK) {
         state_take(state, answer->object);
+        log_event(LOG_INFO, "state_key_made", LOG_TEXT("secret", state->name), LOG_NUMBER("key", state->newest));
         state_answer(state, NULL);
     } else if (answer->kind == KUBE_CONFLICT && state->rounds++ < 5) {
         state_read(state);
+    } else if (state->newest > 0) {
+        log_event(LOG_WARN, "state_key_not_made", LOG_TEXT("secret", state->name), LOG_TEXT("why", answer->error.text),
+                  LOG_TEXT("effect", "the key before seals on"));
+        state_answer(state, NULL);
     } else {
         state_answer(state, &answer->error);
     }
 }
 
-static void state_was_read(void *owner, const struct kube_answer *answer)
+/* The Secret that is held may be used; it gets what it lacks. PUT with the resourceVersion that was read: of two
+ * controllers that find a key too old, one makes the new one. */
+static void state_complete(struct state *state)
+{
+    OWNED_JSON struct cJSON *next = NULL;
+
+    if (!state_needs_key(state)) {
+        state_answer(state, NULL);
+        return;
+    }
+    if (state->newest > 0 && !secret_is_stamped(state->secret))
+        log_event(LOG_INFO, "state_taken_over", LOG_TEXT("secret", state->name),
+                  LOG_TEXT("why", "an earlier version made it, or it was restored from a copy"),
+                  LOG_TEXT("effect", "its keys open what they sealed; a new one seals from now on"));
+    next = json_copy(state->secret);
+    secret_stamp(next, state->release);
+    secret_add_key(next, state->newest + 1, state_now_s(state));
+    state->call = kube_put(state->kube, state->ns, "secrets", state->name, next, state_was_keyed, state);
+}
+
+static void state_created(void *owner, const struct kube_answer *answer)
 {
     struct state *state = owner;
 
     state->call = NULL;
     if (answer->kind == KUBE_OK) {
         state_take(state, answer->object);
-        if (state->has_key) {
-            state_answer(state, NULL);
-        } else {
-            put_new_key(state->secret);
-            state->call =
-                kube_put(state->kube, state->ns, "secrets", state->name, state->secret, state_was_keyed, state);
-        }
-    } else if (answer->kind == KUBE_MISSING) {
-        state_create(state);
+        state_complete(state);
+    } else if (answer->kind == KUBE_EXISTS && state->rounds++ < 5) {
+        state_read(state);
     } else {
         state_answer(state, &answer->error);
+    }
+}
+
+/* Without a key: that comes with the stamp, which needs the uid. One that went away while we had it is made again with
+ * what it held. */
+static void state_create(struct state *state)
+{
+    OWNED_JSON struct cJSON *secret = json_object();
+    struct cJSON *meta = json_set_object(secret, "metadata"), *labels = json_set_object(meta, "labels");
+
+    json_set_text(secret, "apiVersion", "v1");
+    json_set_text(secret, "kind", "Secret");
+    json_set_text(meta, "name", state->name);
+    json_set_text(meta, "namespace", state->ns);
+    json_set_text(labels, SECRET_LABEL_MADE_BY, SECRET_MADE_BY);
+    json_set_text(labels, POD_LABEL_RELEASE, state->release);
+    json_set_text(secret, "type", "Opaque");
+    if (json_is_object(json_get(state->secret, "data")))
+        json_set(secret, "data", json_copy(json_get(state->secret, "data")));
+    state->call = kube_create(state->kube, state->ns, "secrets", secret, state_created, state);
+}
+
+static void state_was_read(void *owner, const struct kube_answer *answer)
+{
+    struct state *state = owner;
+    struct error error = ERROR_NONE;
+
+    state->call = NULL;
+    if (answer->kind == KUBE_MISSING) {
+        state_create(state);
+    } else if (answer->kind != KUBE_OK) {
+        state_answer(state, &answer->error);
+    } else if (state_refuse(state, answer->object, &error) < 0) {
+        state_answer(state, &error);
+    } else {
+        state_take(state, answer->object);
+        state_complete(state);
     }
 }
 
@@ -188,6 +222,65 @@ struct state *state_open(struct loop *loop, struct kube *kube, const char *ns, c
     state->owner = owner;
     state_read(state);
     return state;
+}
+
+void state_renew(struct state *state, state_ready *ready, void *owner)
+{
+    if (state->call != NULL)
+        return;
+    state->ready = ready;
+    state->owner = owner;
+    state->rounds = 0;
+    state_read(state);
+}
+
+static void state_keys_dropped(void *owner, const struct kube_answer *answer)
+{
+    struct state *state = owner;
+
+    state->call = NULL;
+    if (answer->kind == KUBE_OK)
+        state_take(state, answer->object);
+    else if (answer->kind != KUBE_CONFLICT) /* somebody was faster: the next look finds what is left */
+        log_event(LOG_WARN, "state_keys_not_dropped", LOG_TEXT("secret", state->name),
+                  LOG_TEXT("why", answer->error.text));
+}
+
+/* Since when a key seals nothing any more: since the next one was made. */
+static int64_t key_replaced_s(const struct state *state, unsigned number, int64_t now_s)
+{
+    uint8_t key[SEAL_KEY];
+
+    for (unsigned next = number + 1; next <= state->newest; next++)
+        if (secret_key(state->secret, next, key)) {
+            explicit_bzero(key, sizeof(key));
+            return secret_key_made_s(state->secret, next, now_s);
+        }
+    return now_s;
+}
+
+void state_drop_keys(struct state *state, state_key_used *is_used, void *owner)
+{
+    OWNED_JSON struct cJSON *next = NULL;
+    int64_t now_s = state_now_s(state);
+    unsigned dropped = 0;
+
+    if (state->call != NULL || !state_can_seal(state))
+        return;
+    next = json_copy(state->secret);
+    for (const struct cJSON *item = json_first(json_get(state->secret, "data")); item != NULL; item = json_next(item)) {
+        unsigned number = secret_key_in(state->secret, item);
+
+        if (number == 0 || number == state->newest || is_used(owner, number) ||
+            now_s - key_replaced_s(state, number, now_s) <= KEY_KEPT_LEAST_S)
+            continue;
+        log_event(LOG_INFO, "state_key_dropped", LOG_TEXT("secret", state->name), LOG_NUMBER("key", number));
+        secret_drop_key(next, number);
+        dropped++;
+    }
+    if (dropped == 0)
+        return;
+    state->call = kube_put(state->kube, state->ns, "secrets", state->name, next, state_keys_dropped, state);
 }
 
 const char *state_token(const struct state *state, const char *url)
@@ -253,7 +346,7 @@ static void state_put(struct state *state)
     if (state->pending_expires != NULL)
         json_set_text(one, "expires_at", state->pending_expires);
     text = json_print(registrations);
-    put_encoded(secret_data(state->secret), "registrations", text, strlen(text));
+    secret_put_entry(state->secret, "registrations", text, strlen(text));
     mem_wipe_free(text, strlen(text));
     json_free(registrations);
     state->call = kube_put(state->kube, state->ns, "secrets", state->name, state->secret, state_was_put, state);
@@ -283,23 +376,29 @@ void state_store_again(struct state *state)
 
 bool state_can_seal(const struct state *state)
 {
-    return state != NULL && state->has_key;
+    return state != NULL && state->newest > 0;
 }
 
 char *state_seal(const struct state *state, const char *ns, const char *pod, const char *json)
 {
     struct strbuf sealed = STRBUF_EMPTY, text = STRBUF_EMPTY;
-    uint8_t nonce[SEAL_NONCE];
+    uint8_t nonce[SEAL_NONCE], key[SEAL_KEY];
     OWNED_TEXT char *additional = mem_format("%s/%s", ns, pod);
 
-    if (!state_can_seal(state))
+    if (!state_can_seal(state) || !secret_key(state->secret, state->newest, key))
         return NULL;
     digest_random(nonce, sizeof(nonce));
-    seal(state->key, nonce, additional, json, strlen(json), &sealed);
-    strbuf_add_text(&text, KEY_ID ".");
+    seal(key, nonce, additional, json, strlen(json), &sealed);
+    explicit_bzero(key, sizeof(key));
+    strbuf_format(&text, "k%u.", state->newest);
     base64_encode(sealed.bytes, sealed.length, &text);
     strbuf_clear(&sealed);
     return strbuf_take(&text, NULL);
+}
+
+unsigned state_key_of(const char *sealed)
+{
+    return secret_key_number(sealed, '.');
 }
 
 int state_open_sealed(const struct state *state, const char *ns, const char *pod, const char *sealed,
@@ -307,11 +406,15 @@ int state_open_sealed(const struct state *state, const char *ns, const char *pod
 {
     struct strbuf bytes = STRBUF_UP_TO(64 * KIB);
     OWNED_TEXT char *additional = mem_format("%s/%s", ns, pod);
+    unsigned number = state_key_of(sealed);
+    const char *text = strchr(sealed, '.');
+    uint8_t key[SEAL_KEY];
     int result = -1;
 
-    if (state_can_seal(state) && strncmp(sealed, KEY_ID ".", strlen(KEY_ID) + 1) == 0 &&
-        base64_decode(sealed + strlen(KEY_ID) + 1, strlen(sealed) - strlen(KEY_ID) - 1, &bytes) == 0)
-        result = seal_open(state->key, additional, bytes.bytes, bytes.length, json);
+    if (number > 0 && state_can_seal(state) && secret_key(state->secret, number, key) &&
+        base64_decode(text + 1, strlen(text + 1), &bytes) == 0)
+        result = seal_open(key, additional, bytes.bytes, bytes.length, json);
+    explicit_bzero(key, sizeof(key));
     strbuf_clear(&bytes);
     return result;
 }
@@ -323,7 +426,6 @@ void state_free(struct state *state)
     kube_cancel(state->call);
     json_free(state->secret);
     json_free(state->registrations);
-    explicit_bzero(state->key, sizeof(state->key));
     mem_free(state->ns);
     mem_free(state->name);
     mem_free(state->release);

@@ -30,7 +30,6 @@ struct operation {
     enum kube_class kind;
     struct cJSON *answer;
 };
-static struct cJSON *state_secret;
 static unsigned calls_open;
 
 /* --- the client --- */
@@ -82,8 +81,7 @@ void kube_check_nothing_left(void)
 {
     if (calls_open != 0)
         life_failed("%u Kubernetes calls were left", calls_open);
-    json_free(state_secret);
-    state_secret = NULL;
+    state_secret_clear();
 }
 
 static int status_of(enum kube_class kind)
@@ -166,11 +164,7 @@ static void create_secret(struct operation *operation)
     struct wpod *pod = pod_of_plan(operation);
 
     if (strstr(operation->name, "-state") != NULL) {
-        operation->kind = state_secret != NULL ? KUBE_EXISTS : KUBE_OK;
-        if (state_secret == NULL) {
-            state_secret = json_copy(operation->body);
-            operation->answer = json_copy(state_secret);
-        }
+        operation->kind = state_secret_create(operation->body, &operation->answer);
         return;
     }
     if (operation->verb == DO_DRY) {
@@ -201,8 +195,8 @@ static void get_object(struct operation *operation)
         operation->kind = pod != NULL ? KUBE_OK : KUBE_MISSING;
         operation->answer = pod != NULL ? pod_object(pod) : NULL;
     } else {
-        operation->kind = state_secret != NULL ? KUBE_OK : KUBE_MISSING;
-        operation->answer = state_secret != NULL ? json_copy(state_secret) : NULL;
+        operation->answer = state_secret_get();
+        operation->kind = operation->answer != NULL ? KUBE_OK : KUBE_MISSING;
     }
 }
 
@@ -321,9 +315,15 @@ static void take_effect(struct operation *operation)
         patch_pod(operation);
         break;
     case DO_PUT:
-        operation->kind = KUBE_FAILED;
+        operation->kind = state_secret_put(operation->body, &operation->answer);
         break;
     }
+}
+
+/* A put, which is no job's, takes no time and leaves the chances of the world to the jobs. */
+static uint64_t time_of(const struct operation *operation, uint64_t most_ms)
+{
+    return operation->verb == DO_PUT ? 0 : chance_of(1, most_ms);
 }
 
 static void effect_due(void *owner)
@@ -344,7 +344,8 @@ static void effect_due(void *owner)
             planned_free(planned);
     }
     /* no answer at all is known only after all tries of the client */
-    clock_after(operation->kind == KUBE_FAILED ? chance_of(2000, 20000) : chance_of(1, 60), answer_due, operation);
+    clock_after(operation->kind == KUBE_FAILED ? chance_of(2000, 20000) : time_of(operation, 60), answer_due,
+                operation);
 }
 
 static struct kube_call *begin(struct kube *kube, enum operation_verb verb, const char *resource, const char *name,
@@ -364,7 +365,7 @@ static struct kube_call *begin(struct kube *kube, enum operation_verb verb, cons
     operation->resource = mem_text(resource);
     operation->name = mem_text(name != NULL ? name : json_text(json_get(body, "metadata"), "name", ""));
     operation->body = body != NULL ? json_copy(body) : NULL;
-    clock_after(chance_of(1, 30), effect_due, operation);
+    clock_after(time_of(operation, 30), effect_due, operation);
     return call;
 }
 

@@ -317,7 +317,7 @@ static void script_begins(void *owner)
 
 static void hook_failed(struct wpod *pod)
 {
-    switch (chance_any() % 4) {
+    switch (chance_any() % (world.hooks_are_silent ? 3 : 4)) {
     case 0:
         container_set(&pod->courier, C_ENDED, "Error", 137);
         container_set(&pod->build, C_ENDED, "StartError", 128);

@@ -89,6 +89,7 @@ struct world {
     struct wjob jobs[JOBS_MOST];
     unsigned job_count, next_job;
     unsigned concurrent;
+    bool hooks_are_silent; /* a hook that fails ends its pod before courier says a word */
     bool troubles[TROUBLES];
     unsigned pods_at_once, pods_most;
     unsigned unexpected; /* job_event_unexpected in the log */
@@ -148,6 +149,11 @@ void pods_clear(void);
 /* A pod changed (or is gone): the watch will tell. */
 void watch_pod_changed(struct wpod *pod);
 void kube_check_nothing_left(void);
+/* The release's state Secret (state.c), the only one that is read again and put; answers are given. */
+struct cJSON *state_secret_get(void);
+enum kube_class state_secret_create(const struct cJSON *body, struct cJSON **answer);
+enum kube_class state_secret_put(const struct cJSON *body, struct cJSON **answer);
+void state_secret_clear(void);
 /* The next requests of this kind ("create pods", "dry secrets", "get", "delete", "patch", "put") are answered so. With
  * happens they have their effect all the same. */
 void kube_plan(const char *what, enum kube_class kind, unsigned times, bool happens);

@@ -1,226 +1,5 @@
-/* The state Secret: one key for all controllers of a release, one registration for each URL. Kubernetes is played here:
- * an answer waits until the test turns. */
-#include "state.h"
-
-#include "kube/client.h"
-#include "text/digest.h"
-#include "text/json.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <string.h>
-
-#include <cmocka.h>
-
-/* --- Kubernetes --- */
-
-struct kube_call {
-    bool open;
-    enum kube_class kind;
-    struct cJSON *object;
-    kube_done *done;
-    void *owner;
-};
-#define CALLS_MOST 16
-static struct kube_call calls[CALLS_MOST];
-static struct cJSON *stored; /* the Secret */
-static int64_t version;
-static enum kube_class refusal; /* of the next request; KUBE_OK: none */
-static bool happens_anyway;
-static unsigned creates, puts_seen;
-
-static struct kube_call *begin(kube_done *done, void *owner)
-{
-    for (size_t i = 0; i < CALLS_MOST; i++)
-        if (!calls[i].open) {
-            calls[i] = (struct kube_call){ .open = true, .done = done, .owner = owner };
-            return &calls[i];
-        }
-    fail_msg("too many calls");
-    return NULL;
-}
-
-/* True when the request shall have no effect. */
-static bool refused(struct kube_call *call)
-{
-    bool without_effect = refusal != KUBE_OK && !happens_anyway;
-
-    call->kind = refusal;
-    refusal = KUBE_OK;
-    happens_anyway = false;
-    return without_effect;
-}
-
-static void store(const struct cJSON *object)
-{
-    OWNED_TEXT char *text = mem_format("%d", (int)++version);
-    struct cJSON *meta;
-
-    json_free(stored);
-    stored = json_copy(object);
-    meta = json_get(stored, "metadata");
-    json_remove(meta, "resourceVersion");
-    json_set_text(meta, "resourceVersion", text);
-}
-
-struct kube_call *kube_get(struct kube *kube UNUSED, const char *ns, const char *resource, const char *name,
-                           kube_done *done, void *owner)
-{
-    struct kube_call *call = begin(done, owner);
-
-    assert_string_equal(ns, "ns");
-    assert_string_equal(resource, "secrets");
-    assert_string_equal(name, "rel-state");
-    if (refused(call))
-        return call;
-    call->kind = stored != NULL ? KUBE_OK : KUBE_MISSING;
-    call->object = json_copy(stored);
-    return call;
-}
-
-struct kube_call *kube_create(struct kube *kube UNUSED, const char *ns UNUSED, const char *resource UNUSED,
-                              const struct cJSON *object, kube_done *done, void *owner)
-{
-    struct kube_call *call = begin(done, owner);
-
-    creates++;
-    if (refused(call))
-        return call;
-    if (stored != NULL) {
-        call->kind = KUBE_EXISTS;
-        return call;
-    }
-    store(object);
-    call->object = json_copy(stored);
-    return call;
-}
-
-struct kube_call *kube_put(struct kube *kube UNUSED, const char *ns UNUSED, const char *resource UNUSED,
-                           const char *name UNUSED, const struct cJSON *object, kube_done *done, void *owner)
-{
-    struct kube_call *call = begin(done, owner);
-    const char *mine = json_text_at(object, "metadata.resourceVersion", "");
-
-    puts_seen++;
-    if (refused(call))
-        return call;
-    if (strcmp(mine, json_text_at(stored, "metadata.resourceVersion", "")) != 0) {
-        call->kind = KUBE_CONFLICT;
-        return call;
-    }
-    store(object);
-    call->object = json_copy(stored);
-    return call;
-}
-
-void kube_cancel(struct kube_call *call)
-{
-    if (call == NULL)
-        return;
-    json_free(call->object);
-    *call = (struct kube_call){ .open = false };
-}
-
-/* Gives one answer, the oldest; false: nobody waits. */
-static bool turn(void)
-{
-    for (size_t i = 0; i < CALLS_MOST; i++)
-        if (calls[i].open) {
-            struct kube_call call = calls[i];
-            struct kube_answer answer = { .kind = call.kind, .reason = "", .object = call.object };
-
-            calls[i].open = false;
-            if (call.kind != KUBE_OK)
-                error_set(&answer.error, BLAME_REMOTE, 500, "no");
-            call.done(call.owner, &answer);
-            json_free(call.object);
-            return true;
-        }
-    return false;
-}
-
-static void turn_all(void)
-{
-    for (unsigned i = 0; turn(); i++)
-        assert_true(i < 100);
-}
-
-/* --- two controllers --- */
-
-struct asker {
-    struct state *state;
-    unsigned ready, told;
-    struct error error;
-    char token[64];
-    bool got_token, ours;
-};
-static struct asker one, two;
-
-static void is_ready(void *owner, const struct error *error)
-{
-    struct asker *asker = owner;
-
-    asker->ready++;
-    asker->error = *error;
-}
-
-static void is_stored(void *owner, const char *token, bool ours, const struct error *error)
-{
-    struct asker *asker = owner;
-
-    asker->told++;
-    asker->error = *error;
-    asker->got_token = token != NULL;
-    asker->ours = ours;
-    snprintf(asker->token, sizeof(asker->token), "%s", token != NULL ? token : "");
-}
-
-static void open_for(struct asker *asker)
-{
-    asker->state = state_open(NULL, NULL, "ns", "rel", is_ready, asker);
-}
-
-static void registers(struct asker *asker, const char *url, const char *token)
-{
-    state_store_registration(asker->state, url, token, 7, NULL, is_stored, asker);
-}
-
-static int set(void **state)
-{
-    (void)state;
-    memset(&one, 0, sizeof(one));
-    memset(&two, 0, sizeof(two));
-    creates = puts_seen = 0;
-    refusal = KUBE_OK;
-    return 0;
-}
-
-static int strike(void **state)
-{
-    (void)state;
-    state_free(one.state);
-    state_free(two.state);
-    json_free(stored);
-    stored = NULL;
-    for (size_t i = 0; i < CALLS_MOST; i++)
-        if (calls[i].open)
-            return -1;
-    return 0;
-}
-
-/* --- what it does --- */
-
-static bool opens(const struct asker *asker, const char *ns, const char *pod, const char *sealed, const char *words)
-{
-    struct strbuf json = STRBUF_EMPTY;
-    bool good = state_open_sealed(asker->state, ns, pod, sealed, &json) == 0 && strcmp(strbuf_text(&json), words) == 0;
-
-    strbuf_clear(&json);
-    return good;
-}
+/* The state Secret: one set of keys for all controllers of a release, one registration for each URL. */
+#include "secret_api.h"
 
 static void the_first_controller_makes_the_secret_and_the_next_reads_it(void **state)
 {
@@ -265,12 +44,11 @@ static void a_create_whose_answer_was_lost_is_found_again(void **state)
     assert_true(opens(&one, "ns", "pod-1", sealed, "{}"));
 }
 
-static void a_secret_that_somebody_made_empty_gets_a_key(void **state)
+static void an_empty_secret_with_the_controllers_label_gets_a_key(void **state)
 {
-    OWNED_JSON struct cJSON *empty = json_object();
+    OWNED_JSON struct cJSON *empty = planted("dataops-runner", NULL);
 
     (void)state;
-    json_set_text(json_set_object(empty, "metadata"), "name", "rel-state");
     store(empty);
     open_for(&one);
     open_for(&two);
@@ -282,6 +60,106 @@ static void a_secret_that_somebody_made_empty_gets_a_key(void **state)
     registers(&one, "https://a", "glrt-1");
     turn_all();
     assert_string_equal(one.token, "glrt-1");
+}
+
+static void a_secret_that_somebody_else_planted_is_neither_used_nor_changed(void **state)
+{
+    static const struct {
+        const char *managed_by, *release, *says;
+    } foreign[] = {
+        { NULL, NULL, "label secret rel-state app.kubernetes.io/managed-by=dataops-runner" },
+        { "Helm", NULL, "Delete it" },
+        { "Helm", "rel", "somebody else made it" },
+        { "dataops-runner", "other", "belongs to the release other" },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(foreign); i++) {
+        OWNED_JSON struct cJSON *secret = planted(foreign[i].managed_by, foreign[i].release);
+        uint8_t key[SEAL_KEY] = { 1 };
+        static const char registrations[] = "{\"https://a\":{\"token\":\"glrt-evil\"}}";
+
+        put_data(secret, "version", "1", 1);
+        put_data(secret, "key-k1", key, sizeof(key));
+        put_data(secret, "registrations", registrations, strlen(registrations));
+        store(secret);
+        open_for(&one);
+        turn_all();
+        assert_int_equal(one.error.blame, BLAME_DENIED);
+        assert_non_null(strstr(one.error.text, foreign[i].says));
+        assert_non_null(strstr(one.error.text, "restart the controller"));
+        assert_false(state_can_seal(one.state));
+        assert_null(state_seal(one.state, "ns", "pod-1", "{}"));
+        assert_null(state_token(one.state, "https://a"));
+        assert_int_equal(puts_seen + creates, 0);
+        state_free(one.state);
+        one.state = NULL;
+        json_free(stored);
+        stored = NULL;
+    }
+}
+
+static void a_secret_of_a_newer_version_is_left_alone(void **state)
+{
+    OWNED_JSON struct cJSON *secret = planted("dataops-runner", "rel");
+
+    (void)state;
+    put_data(secret, "version", "3", 1);
+    store(secret);
+    open_for(&one);
+    turn_all();
+    assert_non_null(strstr(one.error.text, "a newer version of dataops-runner wrote it"));
+    assert_int_equal(puts_seen, 0);
+}
+
+static void a_secret_of_the_version_before_goes_on_with_a_new_key(void **state)
+{
+    OWNED_TEXT char *old = sealed_by_the_version_before("ns/pod-1", "{\"a\":1}");
+
+    (void)state;
+    store_of_the_version_before();
+    open_for(&one);
+    turn_all();
+    assert_int_equal(one.error.blame, BLAME_NONE);
+    assert_string_equal(state_token(one.state, "https://a"), "glrt-old");
+    assert_true(opens(&one, "ns", "pod-1", old, "{\"a\":1}"));
+    OWNED_TEXT char *sealed = state_seal(one.state, "ns", "pod-2", "{}");
+    assert_memory_equal(sealed, "k2.", 3);
+    assert_string_equal(json_text(json_get(stored_meta(), "labels"), "dataops-runner/release", ""), "rel");
+    assert_int_equal(puts_seen, 1);
+    open_for(&two);
+    turn_all();
+    assert_int_equal(puts_seen, 1);
+    assert_true(opens(&two, "ns", "pod-1", old, "{\"a\":1}"));
+    assert_true(opens(&two, "ns", "pod-2", sealed, "{}"));
+}
+
+static void a_copy_with_another_uid_seals_with_a_key_of_its_own(void **state)
+{
+    (void)state;
+    open_for(&one);
+    turn_all();
+    OWNED_TEXT char *sealed = state_seal(one.state, "ns", "pod-1", "{}");
+    set_text(stored_meta(), "uid", "uid-of-the-copy");
+    open_for(&two);
+    turn_all();
+    OWNED_TEXT char *again = state_seal(two.state, "ns", "pod-1", "{}");
+    assert_memory_equal(again, "k2.", 3);
+    assert_true(opens(&two, "ns", "pod-1", sealed, "{}"));
+    assert_false(opens(&one, "ns", "pod-1", again, "{}"));
+}
+
+static void without_the_right_to_update_the_key_that_is_there_seals_on(void **state)
+{
+    (void)state;
+    store_of_the_version_before();
+    open_for(&one);
+    turn();
+    calls[0].kind = KUBE_FORBIDDEN;
+    turn_all();
+    assert_int_equal(one.error.blame, BLAME_NONE);
+    OWNED_TEXT char *sealed = state_seal(one.state, "ns", "pod-1", "{}");
+    assert_memory_equal(sealed, "k1.", 3);
 }
 
 static void without_the_right_to_read_it_nothing_can_be_sealed_and_it_says_so(void **state)
@@ -320,6 +198,12 @@ static void a_changed_or_strange_annotation_does_not_open(void **state)
     assert_false(opens(&one, "ns", "pod-1", "k1.", ""));
     assert_false(opens(&one, "ns", "pod-1", "k2.AAAA", ""));
     assert_false(opens(&one, "ns", "pod-1", "k1.AAAA", ""));
+    assert_false(opens(&one, "ns", "pod-1", "k1", ""));
+    assert_false(opens(&one, "ns", "pod-1", "k01.AAAA", ""));
+    assert_false(opens(&one, "ns", "pod-1", "k9999999999999999999.AAAA", ""));
+    assert_int_equal(state_key_of(sealed), 1);
+    assert_int_equal(state_key_of("k12.x"), 12);
+    assert_int_equal(state_key_of("k1x."), 0);
 }
 
 static void sealing_the_same_twice_gives_two_texts(void **state)
@@ -386,6 +270,7 @@ static void a_put_whose_answer_was_lost_is_ours_when_tried_again(void **state)
     (void)state;
     open_for(&one);
     turn_all();
+    puts_seen = 0;
     refusal = KUBE_FAILED;
     happens_anyway = true;
     registers(&one, "https://a", "glrt-1");
@@ -416,15 +301,18 @@ static void a_put_that_failed_is_tried_again_with_the_same_token(void **state)
     assert_string_equal(one.token, "glrt-1");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set, strike)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(the_first_controller_makes_the_secret_and_the_next_reads_it),
         TEST(two_that_begin_at_once_end_with_the_same_key),
         TEST(a_create_whose_answer_was_lost_is_found_again),
-        TEST(a_secret_that_somebody_made_empty_gets_a_key),
+        TEST(an_empty_secret_with_the_controllers_label_gets_a_key),
+        TEST(a_secret_that_somebody_else_planted_is_neither_used_nor_changed),
+        TEST(a_secret_of_a_newer_version_is_left_alone),
+        TEST(a_secret_of_the_version_before_goes_on_with_a_new_key),
+        TEST(a_copy_with_another_uid_seals_with_a_key_of_its_own),
+        TEST(without_the_right_to_update_the_key_that_is_there_seals_on),
         TEST(without_the_right_to_read_it_nothing_can_be_sealed_and_it_says_so),
         TEST(what_was_sealed_for_one_pod_does_not_open_for_another),
         TEST(a_changed_or_strange_annotation_does_not_open),
