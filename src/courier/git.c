@@ -18,7 +18,8 @@
 
 struct git {
     const struct context *context;
-    char *url;
+    char *url, *origin;
+    char *login; /* the header, or NULL */
     struct words environment;
     struct words files; /* paths below scratch that the child reads */
     unsigned configs;
@@ -129,6 +130,7 @@ static void config_add_login(struct git *git, const char *origin, const struct u
     strbuf_add_text(&header, "Authorization: Basic ");
     base64_encode(login, strlen(login), &header);
     config_add_scoped(git, origin, "extraHeader", strbuf_text(&header));
+    git->login = mem_text(strbuf_text(&header));
     mem_wipe_free(login, strlen(login));
     strbuf_wipe(&header);
 }
@@ -193,6 +195,7 @@ static int environment_fill(struct git *git, const struct url *url, struct error
         return error_within(error, "make git ready");
     words_keep(&git->environment, mem_format("GIT_CONFIG_COUNT=%u", git->configs));
     git->url = mem_format("%s%s", origin, url->path);
+    git->origin = mem_text(origin);
     return 0;
 }
 
@@ -235,6 +238,32 @@ const char *git_url(const struct git *git)
     return git->url;
 }
 
+const char *git_login(const struct git *git)
+{
+    return git->login;
+}
+
+int git_move(struct git *git, const char *refs_url, char **place, bool *is_elsewhere, struct error *error)
+{
+    struct url url = URL_EMPTY;
+    if (url_parse(refs_url, &url, error) < 0)
+        return error_within(error, "where the repository is now");
+    const size_t length = strlen(url.path), tail = strlen(GIT_REFS_PATH);
+    const bool names_refs = length > tail && strcmp(url.path + length - tail, GIT_REFS_PATH) == 0;
+    OWNED_TEXT char *origin = url_origin(&url);
+    *place = names_refs ? mem_format("%s%.*s", origin, (int)(length - tail), url.path) : NULL;
+    url_clear(&url);
+    if (!names_refs)
+        return error_set(error, BLAME_REMOTE, 0, "the redirect does not lead to a repository");
+    *is_elsewhere = strcmp(origin, git->origin) != 0;
+    OWNED_TEXT char *key = mem_format("url.%s.insteadOf", *place);
+    struct words *environment = &git->environment;
+    mem_free(environment->items[--environment->count]); /* how many settings there are */
+    config_add(git, key, git->url);
+    words_keep(environment, mem_format("GIT_CONFIG_COUNT=%u", git->configs));
+    return 0;
+}
+
 void git_free(struct git *git)
 {
     if (!git)
@@ -243,7 +272,9 @@ void git_free(struct git *git)
         unlink(git->files.items[i]);
     words_clear(&git->files);
     words_clear(&git->environment);
+    mem_wipe_free(git->login, git->login ? strlen(git->login) : 0);
     mem_free(git->url);
+    mem_free(git->origin);
     mem_free(git);
 }
 
@@ -346,6 +377,11 @@ const char *git_explain(const char *last_words)
         if (strstr(last_words, meanings[i].said))
             return meanings[i].meaning;
     return NULL;
+}
+
+bool git_is_sent_on(const char *last_words)
+{
+    return strstr(last_words, "returned error: 30") != NULL;
 }
 
 bool git_is_servers_word(const char *last_words)

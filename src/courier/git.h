@@ -21,6 +21,14 @@ int git_give_files(struct git *git, struct error *error) MUST_CHECK;
 const char *const *git_environment(const struct git *git);
 /* The remote's URL without user, password and query. Borrows. */
 const char *git_url(const struct git *git);
+/* The header with the job's login, or NULL. Borrows; secret. */
+const char *git_login(const struct git *git);
+/* git asks at the place that a redirect of GIT_REFS_PATH named, from its next call on. What is secret stays bound to
+ * the origin of git_url. Gives the place for people (mem_free), and whether it is another origin. BLAME_REMOTE when it
+ * is no repository's URL. */
+#define GIT_REFS_PATH "/info/refs"
+int git_move(struct git *git, const char *refs_url, char **place, bool *is_elsewhere, struct error *error) MUST_CHECK;
+
 /* A list of words, NULL-ended. */
 struct words {
     char **items;
@@ -52,10 +60,12 @@ struct git_kept {
 };
 void git_fetch_words(const struct plan *plan, const struct git_kept *kept, struct words *words, struct words *refused);
 void git_clean_words(const struct plan *plan, struct words *words, struct words *refused);
-/* The flags that pass, for a message; mem_free. */
-char *git_flags_for_people(bool is_fetch);
+/* What a person is told of flags that did not pass, or NULL when there are none; mem_free. */
+char *git_refused_for_people(bool is_fetch, const struct words *refused);
 /* What a person should know about git's last words, or NULL. Static text. */
 const char *git_explain(const char *last_words);
+/* Whether they say that the server answered with a redirect. */
+bool git_is_sent_on(const char *last_words);
 /* Whether they repeat what the server (or the way to it) said, so that a new repository would not help. */
 bool git_is_servers_word(const char *last_words);
 /* A full object name: 40 or 64 hexadecimal digits. */

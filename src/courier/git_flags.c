@@ -1,7 +1,11 @@
 #include "git.h"
 #include "job/plan.h"
+#include "text/quote.h"
 
 #include <string.h>
+
+#define FLAG_MOST    100
+#define REFUSED_MOST 1000
 
 enum flag_value { VALUE_NONE, VALUE_NUMBER, VALUE_PLAIN, VALUE_ANY };
 
@@ -217,15 +221,29 @@ void git_clean_words(const struct plan *plan, struct words *words, struct words 
     words_add(words, "--");
 }
 
-char *git_flags_for_people(bool is_fetch)
+static void allowed_add(const struct flag *flag, struct strbuf *text)
+{
+    static const char *const values[] = { "", "=NUMBER", "=VALUE", "=TEXT" };
+    for (; !is_end(flag); flag++) {
+        if (flag->letter)
+            strbuf_format(text, " -%c", flag->letter);
+        if (flag->name)
+            strbuf_format(text, " %s%s", flag->name, values[flag->value]);
+    }
+}
+
+char *git_refused_for_people(bool is_fetch, const struct words *refused)
 {
     struct strbuf text = STRBUF_EMPTY;
-    for (const struct flag *flag = is_fetch ? fetch_flags : clean_flags; !is_end(flag); flag++) {
-        static const char *const values[] = { "", "=NUMBER", "=VALUE", "=TEXT" };
-        if (flag->letter)
-            strbuf_format(&text, "%s-%c", text.length ? " " : "", flag->letter);
-        if (flag->name)
-            strbuf_format(&text, "%s%s%s", text.length ? " " : "", flag->name, values[flag->value]);
+    if (refused->count == 0)
+        return NULL;
+    strbuf_format(&text, "%s: not passed to git %s: ", is_fetch ? "GIT_FETCH_EXTRA_FLAGS" : "GIT_CLEAN_FLAGS",
+                  is_fetch ? "fetch" : "clean");
+    for (size_t i = 0; i < refused->count && text.length < REFUSED_MOST; i++) {
+        strbuf_add_text(&text, i ? ", " : "");
+        quote_for_people(refused->items[i], FLAG_MOST, &text);
     }
+    strbuf_add_text(&text, ". The flags that may be given are:");
+    allowed_add(is_fetch ? fetch_flags : clean_flags, &text);
     return strbuf_take(&text, NULL);
 }

@@ -7,21 +7,18 @@
 #include "io/loop.h"
 #include "job/plan.h"
 #include "output.h"
+#include "redirect.h"
 #include "reach.h"
-#include "text/quote.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #define TAIL_MOST      4096
-#define FLAG_MOST      100
-#define TIPS_MOST      8192 /* bytes */
-#define GIT_FAILED     1    /* exit code of the job, as the stock runner's stage shell has it */
+#define GIT_FAILED     1 /* exit code of the job, as the stock runner's stage shell has it */
 #define AGAIN_FIRST_MS 5000
 #define AGAIN_MOST_MS  300000
 
@@ -48,6 +45,7 @@ struct sources {
     struct git *git;
     struct child *child;
     struct timer *again;
+    struct redirect *redirect; /* once the server sent git elsewhere */
     struct backoff backoff;
     enum step at, goal;
     unsigned attempts_left;
@@ -138,6 +136,19 @@ static void sources_next(struct sources *sources)
     sources_step(sources);
 }
 
+static void redirect_told(void *owner, const char *place, bool is_elsewhere, const struct error *error)
+{
+    struct sources *sources = owner;
+    if (!place) {
+        sources_fail(sources, error);
+        return;
+    }
+    output_say(sources->context->output, TONE_WARNING, "The repository has moved to %s: git asks there%s.", place,
+               is_elsewhere ? ", without the job's login and the client certificate, because that is another server"
+                            : "");
+    sources_step(sources);
+}
+
 static void git_output(void *owner, const char *bytes, size_t length)
 {
     struct sources *sources = owner;
@@ -145,6 +156,17 @@ static void git_output(void *owner, const char *bytes, size_t length)
     if (sources->tail.length > TAIL_MOST)
         strbuf_drop(&sources->tail, sources->tail.length - TAIL_MOST / 2);
     strbuf_add(&sources->tail, bytes, length < TAIL_MOST ? length : TAIL_MOST);
+}
+
+static void failure_name(const struct sources *sources, int code, int status, struct error *error)
+{
+    if (sources->at == STEP_CLEAR || sources->at == STEP_EMPTY)
+        error_set(error, BLAME_SYSTEM, 0, "what is in the project folder cannot be removed");
+    else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+        error_set(error, BLAME_SYSTEM, GIT_FAILED,
+                  "git was killed, most likely for memory: raise helper_memory_limit in [runners.kubernetes]");
+    else
+        error_set(error, BLAME_SCRIPT, GIT_FAILED, "git ended with exit code %d", code);
 }
 
 static void git_ended(void *owner, int status, bool timed_out UNUSED)
@@ -159,13 +181,12 @@ static void git_ended(void *owner, int status, bool timed_out UNUSED)
         sources_step(sources);
         return;
     }
-    if (code != 0 && (sources->at == STEP_CLEAR || sources->at == STEP_EMPTY))
-        error_set(&error, BLAME_SYSTEM, 0, "what is in the project folder cannot be removed");
-    else if (code != 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
-        error_set(&error, BLAME_SYSTEM, GIT_FAILED,
-                  "git was killed, most likely for memory: raise helper_memory_limit in [runners.kubernetes]");
-    else if (code != 0)
-        error_set(&error, BLAME_SCRIPT, GIT_FAILED, "git ended with exit code %d", code);
+    if (code != 0 && sources->at == STEP_FETCH && !sources->redirect && git_is_sent_on(strbuf_text(&sources->tail))) {
+        sources->redirect = redirect_ask(sources->context, sources->git, redirect_told, sources);
+        return;
+    }
+    if (code != 0)
+        failure_name(sources, code, status, &error);
     if (code == 0 && sources->at == STEP_INIT && !sources->kept)
         output_say(sources->context->output, TONE_NOTICE, "Created fresh repository.");
     if (code == 0)
@@ -373,47 +394,23 @@ static void step_init(struct sources *sources)
     words_clear(&words);
 }
 
-/* The job is told which of its flags git does not get, and which it may have. */
-static void refused_say(struct sources *sources, const char *variable, bool is_fetch, struct words *refused)
+static void refused_say(struct sources *sources, bool is_fetch, struct words *refused)
 {
-    OWNED_STRBUF struct strbuf shown = STRBUF_EMPTY;
-    OWNED_TEXT char *allowed = git_flags_for_people(is_fetch);
-    for (size_t i = 0; i < refused->count; i++) {
-        strbuf_add_text(&shown, i ? ", " : "");
-        quote_for_people(refused->items[i], FLAG_MOST, &shown);
-    }
-    if (refused->count > 0)
-        output_say(sources->context->output, TONE_WARNING,
-                   "%s: not passed to git %s: %.1000s. The flags that may be given are: %s", variable,
-                   is_fetch ? "fetch" : "clean", strbuf_text(&shown), allowed);
+    OWNED_TEXT char *text = git_refused_for_people(is_fetch, refused);
+    if (text)
+        output_say(sources->context->output, TONE_WARNING, "%s", text);
     words_clear(refused);
-}
-
-/* What tidy.c left, or NULL (mem_free). git itself says no to a commit that is not there. */
-static char *tips_of(const struct plan *plan)
-{
-    struct error ignored = ERROR_NONE;
-    char text[TIPS_MOST];
-    const int folder = folder_open(plan->builds_dir, plan->project_dir, &ignored);
-    const int fd =
-        folder < 0 ? -1 : open_beneath(folder, ".git/" GIT_TIPS, O_RDONLY | O_NONBLOCK, 0, RESOLVE_NO_SYMLINKS);
-    const ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text);
-    if (fd >= 0)
-        close(fd);
-    if (folder >= 0)
-        close(folder);
-    return got > 0 ? mem_copy(text, (size_t)got) : NULL;
 }
 
 static void step_fetch(struct sources *sources)
 {
     const struct plan *plan = sources->context->plan;
     struct words words = { 0 }, refused = { 0 };
-    OWNED_TEXT char *tips = tips_of(plan);
+    OWNED_TEXT char *tips = sources_tips(plan->builds_dir, plan->project_dir);
     OWNED_TEXT char *shallow = mem_format("%s/.git/shallow", plan->project_dir);
     const struct git_kept kept = { .is_shallow = file_exists(shallow), .tips = tips };
     git_fetch_words(plan, &kept, &words, &refused);
-    refused_say(sources, "GIT_FETCH_EXTRA_FLAGS", true, &refused);
+    refused_say(sources, true, &refused);
     git_run(sources, &words);
     words_clear(&words);
 }
@@ -448,7 +445,7 @@ static void step_clean(struct sources *sources)
         return;
     }
     git_clean_words(plan, &words, &refused);
-    refused_say(sources, "GIT_CLEAN_FLAGS", false, &refused);
+    refused_say(sources, false, &refused);
     git_run(sources, &words);
     words_clear(&words);
 }
@@ -585,6 +582,7 @@ void sources_free(struct sources *sources)
         return;
     timer_stop(&sources->again);
     child_cancel(sources->child);
+    redirect_free(sources->redirect);
     git_free(sources->git);
     strbuf_clear(&sources->tail);
     mem_free(sources);

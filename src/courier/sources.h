@@ -25,5 +25,7 @@ int sources_clear(const char *builds_dir, const char *folder);
 /* The child that clears a repository of what an earlier job may have left in it: configuration, hooks, locks. Runs as
  * the job's user in folder; the exit code. */
 int sources_tidy(const char *builds_dir, const char *folder);
+/* The commits that it proved, one a line, or NULL (mem_free); git itself says no to one that is not there. */
+char *sources_tips(const char *builds_dir, const char *folder);
 
 #endif

@@ -352,6 +352,16 @@ static int repository_tidy(struct kept *kept, struct error *error)
     return old_remove(kept, error);
 }
 
+char *sources_tips(const char *builds_dir, const char *folder)
+{
+    struct error ignored = ERROR_NONE;
+    const int project = folder_open(builds_dir, folder, &ignored);
+    char *text = project < 0 ? NULL : small_file(project, ".git/" GIT_TIPS, TIPS_MOST * 66);
+    if (project >= 0)
+        close(project);
+    return text;
+}
+
 int sources_clear(const char *builds_dir, const char *folder)
 {
     struct error error = ERROR_NONE;

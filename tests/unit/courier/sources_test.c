@@ -259,6 +259,59 @@ static void objects_of_lfs_are_fetched_with_the_jobs_credentials(void **state)
     repository_clear(&all);
 }
 
+/* Asks for the repository by a path that the server sends on to location. */
+static void moved_make(struct repository *all, const char *location)
+{
+    char url[200];
+    static char header[300];
+    snprintf(header, sizeof header, "Location: %s\r\n", location);
+    repository_make_with(all,
+                         (const struct web_rule[]){
+                             { .method = "GET", .path = "/g/old/info/refs", .status = 302, .headers = header },
+                         },
+                         1);
+    snprintf(url, sizeof url, "http://gitlab-ci-token:" TOKEN "@127.0.0.1:%u/g/old", all->web.port);
+    json_set_text(git_of(all), "url", url);
+    plan_step_line(&all->pod, "script", "cat file; git config remote.origin.url");
+}
+
+static void a_redirect_within_the_server_is_followed(void **state)
+{
+    struct repository all;
+    (void)state;
+    moved_make(&all, "/g/p.git/info/refs?service=git-upload-pack");
+    pod_run(&all.pod, job_user());
+    assert_int_equal(all.pod.result.outcome, OUTCOME_SUCCESS);
+    trace_has(&all.pod, "/g/p.git: git asks there.");
+    trace_has(&all.pod, "\n3\n");
+    repository_clear(&all);
+}
+
+static void a_redirect_to_another_server_gets_no_login(void **state)
+{
+    struct repository all;
+    struct pod other_pod;
+    struct web other = { 0 };
+    char location[200], copy[600];
+    (void)state;
+    pod_init(&other_pod);
+    web_start(&other, &other_pod); /* anybody may fetch there */
+    snprintf(location, sizeof location, "http://127.0.0.1:%u/g/p.git/info/refs?service=git-upload-pack", other.port);
+    moved_make(&all, location);
+    snprintf(copy, sizeof copy, "cp -r %s/web/git %s/web/git", all.pod.root, other_pod.root);
+    shell("%s", copy);
+    pod_run(&all.pod, job_user());
+    assert_int_equal(all.pod.result.outcome, OUTCOME_SUCCESS);
+    trace_has(&all.pod,
+              "git asks there, without the job's login and the client certificate, because that is another server.");
+    trace_has(&all.pod, "\n3\n");
+    assert_true(web_count(&other, "POST /g/p.git/git-upload-pack") > 0);
+    assert_int_equal(web_count(&other, "Authorization"), 0);
+    web_stop(&other);
+    pod_clear(&other_pod);
+    repository_clear(&all);
+}
+
 static void courier_without_root_works_as_the_jobs_user(void **state)
 {
     struct repository all;
@@ -300,6 +353,8 @@ int main(void)
         cmocka_unit_test(hooks_run_around_the_clone),
         cmocka_unit_test(without_checkout_there_is_only_the_repository),
         cmocka_unit_test(objects_of_lfs_are_fetched_with_the_jobs_credentials),
+        cmocka_unit_test(a_redirect_within_the_server_is_followed),
+        cmocka_unit_test(a_redirect_to_another_server_gets_no_login),
         cmocka_unit_test(courier_without_root_works_as_the_jobs_user),
     };
     return cmocka_run_group_tests_name("sources", tests, NULL, NULL);

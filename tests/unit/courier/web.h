@@ -237,6 +237,16 @@ static inline void web_by_rule(struct web *web, const struct web_request *reques
     web_answer(fd, 404, NULL, "{\"message\":\"404 Not found\"}", 27);
 }
 
+/* Whether a rule sends git elsewhere. */
+static inline bool web_is_moved(const struct web *web, const struct web_request *request)
+{
+    for (size_t i = 0; i < web->rule_count; i++)
+        if (web->rules[i].status / 100 == 3 && strcmp(web->rules[i].method, request->method) == 0 &&
+            strncmp(web->rules[i].path, request->target, strlen(web->rules[i].path)) == 0)
+            return true;
+    return false;
+}
+
 static inline void web_serve(struct web *web, int listener)
 {
     for (;;) {
@@ -252,7 +262,8 @@ static inline void web_serve(struct web *web, int listener)
             FILE *log = fopen(path, "a");
             fprintf(log, "%s", strbuf_text(&request.head));
             fclose(log);
-            if (strncmp(request.target, "/g/", 3) == 0 && !strstr(request.target, "/info/lfs"))
+            if (strncmp(request.target, "/g/", 3) == 0 && !web_is_moved(web, &request) &&
+                !strstr(request.target, "/info/lfs"))
                 web_git(web, &request, fd);
             else
                 web_by_rule(web, &request, fd);
