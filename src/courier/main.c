@@ -57,7 +57,7 @@ struct courier {
     struct timer *plan_timer;
     uint64_t started_ms;
     char *program, *git;
-    char scratch[64];
+    char scratch[160];
     char *end_json;
     struct error trouble; /* why it could not make ready */
     bool connected_early, lost_early;
@@ -224,8 +224,8 @@ static void never_ready(void *owner)
 
 static int scratch_make(struct courier *courier, struct error *error)
 {
-    const char *base = access("/tmp", W_OK) == 0 ? "/tmp" : courier->paths.shared;
-    snprintf(courier->scratch, sizeof courier->scratch, "%.40s/courier-XXXXXX", base);
+    const char *base = access(courier->paths.scratch, W_OK) == 0 ? courier->paths.scratch : "/tmp";
+    snprintf(courier->scratch, sizeof courier->scratch, "%.140s/courier-XXXXXX", base);
     if (!mkdtemp(courier->scratch) || chmod(courier->scratch, 0711) < 0)
         return error_errno(error, "make a private folder in %s", base);
     OWNED_TEXT char *home = mem_format("%s/home", courier->scratch);

@@ -17,6 +17,7 @@ void paths_init(struct paths *paths, const char *root)
     paths->plan_folder = paths_below_root(paths, "/.dataops-plan");
     paths->plan = paths_below_root(paths, "/.dataops-plan/plan");
     paths->orders = paths_below_root(paths, "/.dataops-order");
+    paths->scratch = paths_below_root(paths, "/.dataops-scratch");
     paths->termination = paths_below_root(paths, "/dev/termination-log");
 }
 
@@ -34,6 +35,7 @@ void paths_clear(struct paths *paths)
     mem_free(paths->plan_folder);
     mem_free(paths->plan);
     mem_free(paths->orders);
+    mem_free(paths->scratch);
     mem_free(paths->termination);
     mem_free(paths->root);
     *paths = (struct paths){ 0 };

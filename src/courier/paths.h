@@ -10,6 +10,7 @@ struct paths {
     char *plan_folder; /* /.dataops-plan */
     char *plan;        /* /.dataops-plan/plan */
     char *orders;      /* /.dataops-order, the folder */
+    char *scratch;     /* /.dataops-scratch: a memory volume of courier's own, for secrets that must be files */
     char *termination; /* /dev/termination-log */
     char *root;        /* "" or what --root said, without trailing slash */
 };

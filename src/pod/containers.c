@@ -64,13 +64,15 @@ static struct cJSON *drop_all(struct cJSON *context)
     return capabilities;
 }
 
-/* Root with five capabilities, or the uid that both containers share (docs/design.md section 1). */
+/* Its root file system cannot be written by anybody. Root with five capabilities, or the uid that both containers share
+ * (docs/design.md section 1). */
 static void add_courier_security(struct cJSON *container, const struct config_runner *runner)
 {
     static const char *const wanted[] = { "CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID" };
     struct cJSON *context = json_set_object(container, "securityContext"), *capabilities, *add;
 
     json_set_bool(context, "allowPrivilegeEscalation", false);
+    json_set_bool(context, "readOnlyRootFilesystem", true);
     capabilities = drop_all(context);
     if (pod_is_restricted(runner)) {
         json_set_bool(context, "runAsNonRoot", true);
@@ -150,6 +152,9 @@ static struct cJSON *courier_container(const struct pod_input *input, const char
     add_mount(mounts, builds_name, input->runner->builds_dir, false);
     add_mount(mounts, "plan", POD_PLAN_FOLDER, true);
     add_mount(mounts, "order", POD_ORDER_FOLDER, true);
+    add_mount(mounts, "scratch", POD_SCRATCH_FOLDER, false);
+    if (strcmp(input->runner->builds_dir, "/tmp") != 0)
+        add_mount(mounts, "tmp", "/tmp", false);
     for (size_t i = 0; wish->mask_mounted_secrets && i < wish->volumes.count; i++)
         if (wish->volumes.items[i].kind == VOLUME_SECRET) {
             OWNED_TEXT char *name = pod_volume_name(&wish->volumes.items[i], i);

@@ -4,10 +4,11 @@
 
 #include "pod/render.h"
 
-#define POD_FOLDER       "/.dataops"
-#define POD_PLAN_FOLDER  "/.dataops-plan"
-#define POD_ORDER_FOLDER "/.dataops-order"
-#define POD_MASK_FOLDER  "/.dataops-mask"
+#define POD_FOLDER         "/.dataops"
+#define POD_PLAN_FOLDER    "/.dataops-plan"
+#define POD_ORDER_FOLDER   "/.dataops-order"
+#define POD_MASK_FOLDER    "/.dataops-mask"
+#define POD_SCRATCH_FOLDER "/.dataops-scratch"
 
 /* What a text of the operator's is for, and so what it may become. */
 enum pod_text_rule {

@@ -4,8 +4,11 @@
 #include "text/json.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+
+#define SCRATCH_LIMIT "8Mi" /* CA, client certificate and key of git */
 
 char *pod_volume_name(const struct config_volume *volume, size_t index)
 {
@@ -122,21 +125,41 @@ static int add_source(struct cJSON *target, const struct pod_input *input, const
     return 0;
 }
 
-/* Our own four: shared memory, sources, plan, order. The plan's Secret has the pod's name. */
+static void add_empty_dir(struct cJSON *volumes, const char *name, const char *medium, const char *size_limit)
+{
+    struct cJSON *volume = json_add_object(volumes), *source;
+
+    json_set_text(volume, "name", name);
+    source = json_set_object(volume, "emptyDir");
+    if (medium != NULL)
+        json_set_text(source, "medium", medium);
+    if (size_limit != NULL)
+        json_set_text(source, "sizeLimit", size_limit);
+}
+
+/* Bytes as people write them, with the largest suffix that is exact; mem_free. */
+static char *quantity_text(int64_t bytes)
+{
+    static const char *const suffixes[] = { "", "Ki", "Mi", "Gi", "Ti" };
+    size_t suffix = 0;
+
+    for (; bytes % 1024 == 0 && suffix + 1 < COUNT_OF(suffixes); suffix++)
+        bytes /= 1024;
+    return mem_format("%" PRId64 "%s", bytes, suffixes[suffix]);
+}
+
+/* Our own: shared memory, sources, plan, order, and what courier writes, secrets in memory and archives on disk. The
+ * plan's Secret has the pod's name. */
 static void add_own(struct cJSON *volumes, const struct pod_input *input, const char *pod_name)
 {
-    struct cJSON *volume = json_add_object(volumes), *source, *item;
+    /* what courier puts there is one downloaded archive at a time */
+    OWNED_TEXT char *tmp_limit = quantity_text(input->runner->kubernetes.artifact_download_limit);
+    struct cJSON *volume, *source, *item;
     size_t index;
 
-    json_set_text(volume, "name", "dataops");
-    source = json_set_object(volume, "emptyDir");
-    json_set_text(source, "medium", "Memory");
-    json_set_text(source, "sizeLimit", "32Mi");
-    if (pod_builds_volume(input, &index) == NULL) {
-        volume = json_add_object(volumes);
-        json_set_text(volume, "name", "builds");
-        json_set_object(volume, "emptyDir");
-    }
+    add_empty_dir(volumes, "dataops", "Memory", "32Mi");
+    if (pod_builds_volume(input, &index) == NULL)
+        add_empty_dir(volumes, "builds", NULL, NULL);
     volume = json_add_object(volumes);
     json_set_text(volume, "name", "plan");
     source = json_set_object(volume, "secret");
@@ -150,6 +173,8 @@ static void add_own(struct cJSON *volumes, const struct pod_input *input, const 
     item = json_add_object(json_set_array(json_set_object(volume, "downwardAPI"), "items"));
     json_set_text(item, "path", "order");
     json_set_text(json_set_object(item, "fieldRef"), "fieldPath", "metadata.annotations['" POD_ANNOTATION_ORDER "']");
+    add_empty_dir(volumes, "scratch", "Memory", SCRATCH_LIMIT);
+    add_empty_dir(volumes, "tmp", NULL, tmp_limit);
 }
 
 struct cJSON *pod_volumes(const struct pod_input *input, const char *pod_name, struct error *error)

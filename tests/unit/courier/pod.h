@@ -210,7 +210,8 @@ static inline void plan_store(const struct pod *pod)
 /* An empty pod whose plan is a job without steps. */
 static inline void pod_init(struct pod *pod)
 {
-    static const char *const folders[] = { "/.dataops", "/.dataops-plan", "/.dataops-order", "/dev", "/builds" };
+    static const char *const folders[] = { "/.dataops", "/.dataops-plan",    "/.dataops-order",
+                                           "/dev",      "/.dataops-scratch", "/builds" };
     *pod = (struct pod){ .root = "/tmp/courier-test-XXXXXX", .log_fd = -1 };
     assert_non_null(mkdtemp(pod->root));
     assert_int_equal(chmod(pod->root, 0755), 0);
@@ -218,6 +219,7 @@ static inline void pod_init(struct pod *pod)
         assert_int_equal(mkdir(pod_path(pod, folders[i]), 0755), 0);
     assert_int_equal(chmod(pod_path(pod, "/.dataops"), 01777), 0);
     assert_int_equal(chmod(pod_path(pod, "/builds"), 0777), 0);
+    assert_int_equal(chmod(pod_path(pod, "/.dataops-scratch"), 0777), 0);
     assert_int_equal(chmod(pod_path(pod, "/.dataops-plan"), 0755), 0);
     file_put_text(pod_path(pod, "/dev/termination-log"), "");
     file_put_text(pod_path(pod, "/.dataops-order/order"), "");
