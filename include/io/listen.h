@@ -1,5 +1,6 @@
-/* A small HTTP/1.1 server for probes and metrics: GET only, one answer a connection, 8 KiB requests, 5 s, 64
- * connections. */
+/* A small HTTP/1.1 server for probes and metrics: GET only, one answer a connection, 8 KiB requests. The head of a
+ * request must come within 1 s, the answer be taken within 5 s. At most 256 connections, 128 of one address: past that
+ * the one that has said nothing for longest makes room, so strangers who hold connections open keep no probe out. */
 #ifndef IO_LISTEN_H
 #define IO_LISTEN_H
 

@@ -11,7 +11,18 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { REQUEST_MOST = 8 * 1024, BODY_MOST = 4 * 1024 * 1024, VISIT_MS = 5000, VISITS_MOST = 64, BACKLOG = 64 };
+enum {
+    REQUEST_MOST = 8 * 1024,
+    BODY_MOST = 4 * 1024 * 1024,
+    HEAD_MS = 1000,      /* for the whole head of the request */
+    ANSWER_MS = 5000,    /* for taking the answer */
+    VISITS_MOST = 256,   /* at once */
+    VISITS_OF_ONE = 128, /* of one address: behind the kubelet's stand its own probes, and jobs on its node's network */
+    ACCEPTS_MOST = 64,   /* in one turn of the loop */
+    PAUSE_FIRST_MS = 20, /* after an accept that failed, doubled each time */
+    PAUSE_MOST_MS = 1000,
+    BACKLOG = 1024,
+};
 
 struct listen_server {
     struct loop *loop;
@@ -19,8 +30,10 @@ struct listen_server {
     struct watch *watch;
     listen_answer *answer;
     void *owner;
-    struct list visits;
+    struct list visits; /* oldest first */
     unsigned count;
+    struct timer *pause;
+    unsigned pause_ms;
     bool stopped;
 };
 
@@ -28,6 +41,7 @@ struct visit {
     struct list node;
     struct listen_server *server;
     int fd;
+    struct in6_addr from;
     struct watch *watch;
     struct timer *deadline;
     struct strbuf in, out;
@@ -102,6 +116,7 @@ static void visit_reply(struct visit *visit, int status, const struct strbuf *bo
     if (!head && body->length > 0)
         strbuf_add(&visit->out, body->bytes, body->length);
     visit->answered = true;
+    loop_after(visit->server->loop, &visit->deadline, ANSWER_MS, visit_end, visit);
     visit_send(visit);
 }
 
@@ -159,25 +174,106 @@ static void visit_ready(void *owner, unsigned ready)
         visit_answer(visit);
 }
 
-static void visitor_came(void *owner, unsigned ready)
+/* --- who may come in --- */
+
+/* IPv4 as IPv6 writes it, whatever the socket speaks. */
+static struct in6_addr address_of(const struct sockaddr_storage *name)
 {
-    (void)ready;
-    struct listen_server *server = owner;
-    int fd = accept4(server->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0)
-        return;
-    if (server->count >= VISITS_MOST) {
-        close(fd);
-        return;
+    struct in6_addr from = { .s6_addr = { [10] = 0xff, [11] = 0xff } };
+    if (name->ss_family == AF_INET6)
+        return ((const struct sockaddr_in6 *)(const void *)name)->sin6_addr;
+    memcpy(&from.s6_addr[12], &((const struct sockaddr_in *)(const void *)name)->sin_addr, 4);
+    return from;
+}
+
+/* Ends the visit that waited longest for its own request, of this address (NULL: of any); when all have spoken, the one
+ * that waited longest to be read. So a newcomer, which may be a probe, is always heard: who says nothing goes. */
+static bool end_oldest(struct listen_server *server, const struct in6_addr *from)
+{
+    struct visit *oldest = NULL;
+    LIST_EACH(node, &server->visits)
+    {
+        struct visit *visit = list_of(node, struct visit, node);
+        if (from && !IN6_ARE_ADDR_EQUAL(&visit->from, from))
+            continue;
+        if (!visit->answered) {
+            oldest = visit;
+            break;
+        }
+        oldest = oldest ? oldest : visit;
     }
+    if (oldest)
+        visit_end(oldest);
+    return oldest != NULL;
+}
+
+static unsigned count_of(const struct listen_server *server, const struct in6_addr *from)
+{
+    unsigned count = 0;
+    LIST_EACH(node, &server->visits)
+    {
+        const struct visit *visit = list_of(node, struct visit, node);
+        count += IN6_ARE_ADDR_EQUAL(&visit->from, from) != 0;
+    }
+    return count;
+}
+
+static void visit_begin(struct listen_server *server, int fd, const struct in6_addr *from)
+{
     struct visit *visit = mem_new(sizeof *visit);
+    if (count_of(server, from) >= VISITS_OF_ONE)
+        end_oldest(server, from);
+    if (server->count >= VISITS_MOST)
+        end_oldest(server, NULL);
     visit->server = server;
     visit->fd = fd;
+    visit->from = *from;
     visit->in = STRBUF_UP_TO(REQUEST_MOST);
     visit->watch = loop_watch(server->loop, fd, LOOP_READ, visit_ready, visit);
     list_append(&server->visits, &visit->node);
     server->count++;
-    loop_after(server->loop, &visit->deadline, VISIT_MS, visit_end, visit);
+    loop_after(server->loop, &visit->deadline, HEAD_MS, visit_end, visit);
+    visit_ready(visit, LOOP_READ); /* who spoke at once is answered before anybody else comes in */
+}
+
+static void visitor_came(void *owner, unsigned ready);
+
+static void pause_over(void *owner)
+{
+    struct listen_server *server = owner;
+    server->watch = loop_watch(server->loop, server->fd, LOOP_READ, visitor_came, server);
+}
+
+/* No descriptor or no memory is left. The visitor still waits, so the socket would be readable again at once. */
+static void pause_visits(struct listen_server *server)
+{
+    watch_stop(server->watch);
+    server->watch = NULL;
+    server->pause_ms = server->pause_ms == 0 ? PAUSE_FIRST_MS : server->pause_ms * 2;
+    if (server->pause_ms > PAUSE_MOST_MS)
+        server->pause_ms = PAUSE_MOST_MS;
+    loop_after(server->loop, &server->pause, server->pause_ms, pause_over, server);
+}
+
+static void visitor_came(void *owner, unsigned ready)
+{
+    (void)ready;
+    struct listen_server *server = owner;
+    for (int i = 0; i < ACCEPTS_MOST && !server->stopped; i++) {
+        struct sockaddr_storage name = { 0 };
+        socklen_t size = sizeof name;
+        int fd = accept4(server->fd, (struct sockaddr *)&name, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd >= 0) {
+            struct in6_addr from = address_of(&name);
+            server->pause_ms = 0;
+            visit_begin(server, fd, &from);
+        } else if (errno == EAGAIN) {
+            return;
+        } else if (errno != EINTR && errno != ECONNABORTED && !end_oldest(server, NULL)) {
+            pause_visits(server);
+            return;
+        }
+    }
 }
 
 /* --- the server --- */
@@ -285,6 +381,7 @@ void listen_stop(struct listen_server *server)
     {
         visit_end(list_of(node, struct visit, node));
     }
+    timer_stop(&server->pause);
     watch_stop(server->watch);
     close(server->fd);
     loop_later(server->loop, server_free, server);

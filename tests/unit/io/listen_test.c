@@ -4,13 +4,19 @@
 #include "io/loop.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 /* cmocka needs some of the above */
 #include <cmocka.h>
@@ -150,19 +156,159 @@ static void nonsense_is_refused_and_an_endless_request_dropped(void **state)
     close(fd);
 }
 
-static void no_more_than_64_visitors_are_kept(void **state)
+/* A visitor from 127.0.0.<last>, who says nothing yet. */
+static int visit_from(struct world *world, unsigned last)
+{
+    struct sockaddr_in to = { .sin_family = AF_INET,
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                              .sin_port = htons((uint16_t)listen_port(world->server)) };
+    struct sockaddr_in from = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7f000000 + last) };
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&from, sizeof from), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    loop_turn(world->loop, 0);
+    return fd;
+}
+
+static void visit_many(struct world *world, unsigned last, int *fds, int count)
+{
+    for (int i = 0; i < count; i++)
+        fds[i] = visit_from(world, last);
+}
+
+static bool was_sent_away(int fd)
+{
+    char byte;
+    return recv(fd, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+static void close_all(const int *fds, int count)
+{
+    for (int i = 0; i < count; i++)
+        close(fds[i]);
+}
+
+static void when_all_places_are_taken_the_oldest_silent_visitor_goes(void **state)
 {
     struct world *world = *state;
-    int fds[66];
-    for (int i = 0; i < 66; i++)
-        fds[i] = visit(world);
-    for (int i = 0; i < 10; i++)
-        loop_turn(world->loop, 5);
-    char byte;
-    assert_int_equal(recv(fds[65], &byte, 1, 0), 0);
-    assert_int_equal(recv(fds[0], &byte, 1, 0), -1);
-    for (int i = 0; i < 66; i++)
-        close(fds[i]);
+    int a[128], b[128];
+    visit_many(world, 2, a, 128);
+    visit_many(world, 3, b, 128);
+    assert_false(was_sent_away(a[0]));
+    int late = visit_from(world, 4);
+    assert_true(was_sent_away(a[0]));
+    assert_false(was_sent_away(a[1]) || was_sent_away(b[0]));
+    say(world, late, "GET /metrics HTTP/1.1\r\n\r\n", 25);
+    char text[512] = "";
+    assert_true(recv(late, text, sizeof text - 1, MSG_DONTWAIT) > 0);
+    assert_non_null(strstr(text, "up 1"));
+    close_all(a, 128);
+    close_all(b, 128);
+    close(late);
+}
+
+static void one_address_cannot_take_all_places(void **state)
+{
+    struct world *world = *state;
+    int early = visit_from(world, 4), crowd[300], place = 0;
+    visit_many(world, 2, crowd, 300);
+    assert_false(was_sent_away(early));
+    while (place < 300 && was_sent_away(crowd[place]))
+        place++;
+    assert_int_equal(place, 300 - 128);
+    close_all(crowd, 300);
+    close(early);
+}
+
+static void a_head_that_is_not_whole_after_a_second_ends_the_visit(void **state)
+{
+    struct world *world = *state;
+    int fd = visit_from(world, 2);
+    uint64_t began_ms = loop_now_ms(world->loop);
+    while (!was_sent_away(fd) && loop_now_ms(world->loop) - began_ms < 4000) {
+        uint64_t sent_ms = loop_now_ms(world->loop);
+        if (send(fd, "x", 1, MSG_NOSIGNAL) < 0) /* a byte now and then does not help */
+            break;
+        while (loop_now_ms(world->loop) - sent_ms < 100)
+            loop_turn(world->loop, 20);
+    }
+    assert_in_range(loop_now_ms(world->loop) - began_ms, 900, 1600);
+    close(fd);
+}
+
+/* Keeps many connections open without a word, and opens those anew that were closed. */
+static void crowd(unsigned port)
+{
+    enum { CROWD = 400 };
+    struct sockaddr_in to = { .sin_family = AF_INET,
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                              .sin_port = htons((uint16_t)port) };
+    int fds[CROWD];
+    memset(fds, -1, sizeof fds);
+    for (;;)
+        for (int i = 0; i < CROWD; i++) {
+            char byte;
+            if (fds[i] >= 0 && recv(fds[i], &byte, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN)
+                continue;
+            if (fds[i] >= 0)
+                close(fds[i]);
+            fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+            connect(fds[i], (struct sockaddr *)&to, sizeof to);
+        }
+}
+
+static void probes_pass_while_a_silent_crowd_comes_back_again_and_again(void **state)
+{
+    struct world *world = *state;
+    unsigned port = listen_port(world->server);
+    pid_t child = fork();
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        crowd(port);
+    }
+    assert_true(child > 0);
+    for (int i = 0; i < 40; i++)
+        loop_turn(world->loop, 10);
+    for (int i = 0; i < 20; i++) {
+        uint64_t began_ms = loop_now_ms(world->loop);
+        ask(world, "GET", "/metrics");
+        assert_int_equal(world->status, 200);
+        assert_in_range(loop_now_ms(world->loop) - began_ms, 0, 999); /* a kubelet waits for a second */
+        for (int turn = 0; turn < 10; turn++)
+            loop_turn(world->loop, 5);
+    }
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+}
+
+static void without_descriptors_it_pauses_and_then_goes_on(void **state)
+{
+    struct world *world = *state;
+    struct sockaddr_in to = { .sin_family = AF_INET,
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                              .sin_port = htons((uint16_t)listen_port(world->server)) };
+    struct rlimit before, none;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0), turns = 0;
+    loop_turn(world->loop, 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    none = before;
+    none.rlim_cur = (rlim_t)fd + 1;
+    connect(fd, (struct sockaddr *)&to, sizeof to);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    struct timespec began, now;
+    clock_gettime(CLOCK_MONOTONIC, &began);
+    do {
+        loop_turn(world->loop, 20);
+        turns++;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+    } while ((now.tv_sec - began.tv_sec) * 1000 + (now.tv_nsec - began.tv_nsec) / 1000000 < 300);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_in_range(turns, 1, 60);
+    say(world, fd, "GET /metrics HTTP/1.1\r\n\r\n", 25);
+    for (int i = 0; i < 100 && world->asked == 0; i++)
+        loop_turn(world->loop, 20);
+    assert_int_equal(world->asked, 1);
+    close(fd);
 }
 
 static void the_server_may_be_stopped_while_it_answers(void **state)
@@ -196,7 +342,11 @@ int main(void)
         CASE(a_path_is_answered_without_its_query),
         CASE(a_request_may_come_in_pieces),
         CASE(nonsense_is_refused_and_an_endless_request_dropped),
-        CASE(no_more_than_64_visitors_are_kept),
+        CASE(when_all_places_are_taken_the_oldest_silent_visitor_goes),
+        CASE(one_address_cannot_take_all_places),
+        CASE(a_head_that_is_not_whole_after_a_second_ends_the_visit),
+        CASE(probes_pass_while_a_silent_crowd_comes_back_again_and_again),
+        CASE(without_descriptors_it_pauses_and_then_goes_on),
         CASE(the_server_may_be_stopped_while_it_answers),
         CASE(an_address_that_cannot_be_used_is_named),
     };
