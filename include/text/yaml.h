@@ -8,7 +8,8 @@
 struct cJSON;
 
 /* Gives a tree (tree_free) or NULL with BLAME_CONFIG and "line N: why". Input at most 4 MiB, 100,000 nodes after
- * expanding aliases, depth 100. Plain scalars are typed by the YAML 1.2 core schema (so "no" is text). */
+ * expanding aliases, which may repeat 16 MiB of texts, depth 100. Plain scalars are typed by the YAML 1.2 core schema
+ * (so "no" is text). */
 struct tree *yaml_parse(const char *text, size_t length, struct error *error) MUST_CHECK;
 /* Appends a JSON tree as block YAML: strings are quoted where a reader could take them for something else. */
 void yaml_print(const struct cJSON *tree, struct strbuf *out);

@@ -12,6 +12,7 @@
 
 #define INPUT_MOST (4u * MIB)
 #define NODES_MOST 100000u
+#define COPY_MOST  (16u * MIB) /* bytes of texts and names that aliases repeat */
 #define DEPTH_MOST 100u
 #define TAG_CORE   "tag:yaml.org,2002:"
 
@@ -19,7 +20,7 @@ struct reading {
     yaml_parser_t parser;
     yaml_event_t event;    /* the current one */
     struct strmap anchors; /* name -> tree, borrowed from the tree that is being built */
-    size_t nodes;
+    size_t nodes, copied_bytes;
     struct error *error;
 };
 
@@ -143,6 +144,11 @@ static struct tree *copy(struct reading *reading, const struct tree *from, const
 {
     if (++reading->nodes > NODES_MOST) {
         wrong(reading, line, "more than 100000 values");
+        return NULL;
+    }
+    reading->copied_bytes += (from->text ? strlen(from->text) : 0) + (key ? strlen(key) : 0);
+    if (reading->copied_bytes > COPY_MOST) {
+        wrong(reading, line, "aliases repeat more than 16 MiB");
         return NULL;
     }
     struct tree *tree = tree_new(from->kind, key, from->line);

@@ -105,6 +105,32 @@ static void errors_name_the_line(void **state)
     }
 }
 
+/* Copies of one long text: few values, many bytes. */
+static struct tree *repeat(size_t length, unsigned times, bool as_name, struct error *error)
+{
+    OWNED_STRBUF struct strbuf text = STRBUF_EMPTY;
+    strbuf_add_text(&text, as_name ? "a: &a {" : "a: &a ");
+    for (size_t i = 0; i < length; i++)
+        strbuf_add_char(&text, 'x');
+    strbuf_add_text(&text, as_name ? ": 1}\nb: [" : "\nb: [");
+    for (unsigned i = 0; i < times; i++)
+        strbuf_add_text(&text, i == 0 ? "*a" : ",*a");
+    strbuf_add_text(&text, "]\n");
+    return yaml_parse(text.bytes, text.length, error);
+}
+
+static void aliases_cost_what_they_repeat(void **state)
+{
+    (void)state;
+    struct error error = ERROR_NONE;
+    assert_null(repeat(100000, 5000, false, &error)); /* 115 KB that took 479 MiB */
+    assert_string_equal(error.text, "line 2: aliases repeat more than 16 MiB");
+    assert_null(repeat(1000, 20000, true, &error));
+    assert_string_equal(error.text, "line 2: aliases repeat more than 16 MiB");
+    OWNED_TREE struct tree *tree = repeat(100000, 160, false, &error);
+    assert_non_null(tree);
+}
+
 static void bombs_do_not_go_off(void **state)
 {
     (void)state;
@@ -241,9 +267,13 @@ static void what_was_printed_is_read_as_the_same_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_one_document),   cmocka_unit_test(plain_scalars_are_typed_by_the_core_schema),
-        cmocka_unit_test(errors_name_the_line), cmocka_unit_test(bombs_do_not_go_off),
-        cmocka_unit_test(prints_blocks),        cmocka_unit_test(what_was_printed_is_read_as_the_same_text),
+        cmocka_unit_test(reads_one_document),
+        cmocka_unit_test(plain_scalars_are_typed_by_the_core_schema),
+        cmocka_unit_test(errors_name_the_line),
+        cmocka_unit_test(bombs_do_not_go_off),
+        cmocka_unit_test(aliases_cost_what_they_repeat),
+        cmocka_unit_test(prints_blocks),
+        cmocka_unit_test(what_was_printed_is_read_as_the_same_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
