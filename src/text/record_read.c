@@ -11,9 +11,10 @@
 
 #include <string.h>
 
-#define ESC        '\033'
-#define BATCH_MOST (1u * MIB)
-#define END_HEAD   13u /* ESC _De, 8 digits, a comma */
+#define OFFSET_MOST (UINT64_C(1) << 53)
+#define ESC         '\033'
+#define BATCH_MOST  (1u * MIB)
+#define END_HEAD    13u /* ESC _De, 8 digits, a comma */
 
 /* What one record held besides its output. */
 struct record {
@@ -135,7 +136,8 @@ static int parse_hex(const char *digits, size_t count, uint64_t *value)
     return 0;
 }
 
-/* <offset>,<crc>: one spelling for each number, so a damaged one is not read as another. */
+/* <offset>,<crc>: one spelling for each number, so a damaged one is not read as another. Offsets are added and
+ * subtracted: no log is longer than the JSON of the end record can say. */
 static int parse_mark(const char *body, size_t length, struct record *record)
 {
     uint64_t crc;
@@ -143,6 +145,8 @@ static int parse_mark(const char *body, size_t length, struct record *record)
     if (length < 10 || body[length - 9] != ',' || (body[0] == '0' && length > 10))
         return -1;
     if (parse_hex(body, length - 9, &record->at) < 0 || parse_hex(body + length - 8, 8, &crc) < 0)
+        return -1;
+    if (record->at > OFFSET_MOST)
         return -1;
     record->crc = (uint32_t)crc;
     record->has_mark = true;

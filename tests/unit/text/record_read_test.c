@@ -382,6 +382,7 @@ static void grammar_is_strict(void **state)
         { "\033_Dm,00000000\033\\\n", RECORD_BROKEN },
         { "\033_Dm0,0000000\033\\\n", RECORD_BROKEN },
         { "\033_Dm10000000000000000,00000000\033\\\n", RECORD_BROKEN },
+        { "\033_Dm20000000000000,00000000\033\\\n", RECORD_BROKEN },
         { "\033_Dm0,00000001\033\\\n", RECORD_BROKEN },
         { "\033_De{\"v\":1}\033\\\n", RECORD_BROKEN },
         { "\033_De84dbe73d,{\"v\":1\033\\\n", RECORD_BROKEN },
@@ -441,6 +442,28 @@ static void a_hole_is_accepted_once(void **state)
     assert_string_equal(strbuf_text(&reader.committed), "three\n");
     assert_int_equal(feed_text(&reader, "\033_Dm20,00000000\033\\\n"), RECORD_BROKEN);
     record_reader_clear(&reader);
+}
+
+static void an_offset_that_no_log_has_is_no_mark(void **state)
+{
+    (void)state;
+    static const char *const lines[] = { "\033_Dmffffffffffffffff,00000000\033\\\n",
+                                         "\033_Dm20000000000001,00000000\033\\\n" };
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
+        struct record_reader reader;
+        record_reader_init(&reader, 0);
+        assert_int_equal(feed_text(&reader, ONE), RECORD_COMMITTED);
+        strbuf_cut(&reader.committed, 0);
+        record_reader_accept_hole(&reader);
+        record_reader_restart(&reader, false);
+        assert_int_equal(feed_text(&reader, lines[i]), RECORD_NOTHING);
+        assert_int_equal(reader.batch_at, 0);
+        /* a hole that begins there would be 18446744073709551611 bytes long */
+        assert_int_equal(feed_text(&reader, TWO), RECORD_NOTHING);
+        assert_int_equal(feed_text(&reader, THREE), RECORD_COMMITTED);
+        assert_int_equal(reader.hole_bytes, 4);
+        record_reader_clear(&reader);
+    }
 }
 
 static void a_hole_waits_until_the_rest_was_taken(void **state)
@@ -548,6 +571,7 @@ int main(void)
         cmocka_unit_test(grammar_is_strict),
         cmocka_unit_test(a_mark_commits_what_stands_before_it),
         cmocka_unit_test(a_hole_is_accepted_once),
+        cmocka_unit_test(an_offset_that_no_log_has_is_no_mark),
         cmocka_unit_test(a_hole_waits_until_the_rest_was_taken),
         cmocka_unit_test(damage_is_harmless_where_nobody_waits),
         cmocka_unit_test(lines_without_an_end_do_not_fill_the_memory),
