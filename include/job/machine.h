@@ -1,5 +1,5 @@
 /* The life of a job, as a table: which event leads from which state to which, and what is to be done (docs/design.md
- * sections 1 to 3). Pure: the controller does the actions (controller/run.c). */
+ * sections 1 to 3). Pure: the controller does the actions (controller/run.c and what it conducts). */
 #ifndef JOB_MACHINE_H
 #define JOB_MACHINE_H
 
@@ -19,6 +19,7 @@ enum job_state {
 };
 enum job_event {
     JOB_ACCEPTED, /* DataOps took "running" */
+    JOB_ADOPTED,  /* an earlier controller's pod was found: whether its plan was stored is being asked */
     JOB_REFUSED,  /* DataOps does not want it any more: nothing may run */
     JOB_POD_CREATED,
     JOB_POD_REFUSED, /* final: the cause is known */
@@ -62,6 +63,8 @@ struct job_step_taken {
     unsigned actions;
 };
 struct job_step_taken job_machine(enum job_state state, enum job_event event);
+/* Something of the job exists only in the process that runs it: ending now would lose it. */
+bool job_state_is_unsafe(enum job_state state);
 const char *job_state_name(enum job_state state);
 const char *job_event_name(enum job_event event);
 

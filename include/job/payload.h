@@ -86,5 +86,7 @@ bool job_peek(const char *text, size_t length, uint64_t *id, char **token);
 void job_free(struct job *job);
 /* Value of the last definition of a payload variable, or NULL. */
 const char *job_variable(const struct job *job, const char *key);
+/* CI_DEBUG_TRACE: the log will show every variable, so DataOps restricts who sees it. */
+bool job_traces_its_shell(const struct job *job);
 
 #endif

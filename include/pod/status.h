@@ -35,6 +35,12 @@ void pod_status_read(const struct cJSON *pod, struct pod_status *status);
 /* The pod never got to run the job: another attempt may help (docs/design.md section 1, "never began"). why is for
  * people. */
 bool pod_never_began(const struct pod_status *status, bool courier_spoke, char why[256]);
+/* Courier's container runs or has run. */
+bool pod_courier_began(const struct pod_status *status);
+/* Of a pod that seems never to have begun: build ended, and it may have run the script before, so only courier's log
+ * tells. has_run: courier's container was seen to run; a kubelet that was started again may refuse a pod that ran, and
+ * shows no containers of it. */
+bool pod_only_log_knows(const struct pod_status *status, bool has_run);
 /* Cannot start at all, now or ever: a verdict at once (InvalidImageName, CreateContainerConfigError ...), or waiting
  * (false). */
 bool pod_cannot_start(const struct pod_status *status, enum reason *reason, char why[512]);

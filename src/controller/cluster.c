@@ -1,80 +1,99 @@
-/* One namespace of one Kubernetes: one watch for all its jobs. */
-#include "parts.h"
+#include "cluster.h"
 
+#include "base/list.h"
 #include "base/log.h"
+#include "base/strmap.h"
+#include "kube/client.h"
+#include "kube/watch.h"
 #include "pod/name.h"
+#include "pod/status.h"
+#include "removal.h"
 #include "text/json.h"
 #include "text/url.h"
 
-#include <stdio.h>
 #include <string.h>
 
-static bool same_text(const char *a, const char *b)
-{
-    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
-}
+struct cluster_set {
+    const struct frame *frame;
+    const struct cluster_events *events;
+    void *owner;
+    struct list clusters;
+    unsigned deletions;
+};
+struct cluster {
+    struct list node;
+    struct cluster_set *set;
+    const struct config_kubernetes *wish; /* what the first entry said of the API server */
+    struct kube *kube;
+    bool owns_kube;
+    char *ns;
+    struct kube_watch *watch;
+    struct strmap claims; /* pod name -> struct claim */
+    struct strmap found;  /* uid -> Pod object, until the first list is complete */
+    struct list orphans;
+    bool is_listed, is_in_trouble;
+};
+struct claim {
+    const struct pod_events *events;
+    void *owner;
+};
+
+/* --- the watch --- */
 
 static void cluster_pod_changed(void *owner, const struct cJSON *object)
 {
     struct cluster *cluster = owner;
-    struct run *run = strmap_get(&cluster->runs, json_text_at(object, "metadata.name", ""));
+    const struct claim *claim = strmap_get(&cluster->claims, json_text_at(object, "metadata.name", ""));
     struct pod_status status;
 
-    keys_saw_pod(cluster, object);
-    if (run == NULL && !cluster->listed)
+    cluster->set->events->seen(cluster->set->owner, cluster, object);
+    if (claim == NULL && !cluster->is_listed)
         strmap_set(&cluster->found, json_text_at(object, "metadata.uid", ""), json_copy(object));
-    if (run == NULL)
+    if (claim == NULL)
         return;
     pod_status_read(object, &status);
-    run_pod_changed(run, &status);
+    claim->events->changed(claim->owner, &status);
 }
 
 static void cluster_pod_gone(void *owner, const struct cJSON *last)
 {
     struct cluster *cluster = owner;
-    struct run *run = strmap_get(&cluster->runs, json_text_at(last, "metadata.name", ""));
+    const struct claim *claim = strmap_get(&cluster->claims, json_text_at(last, "metadata.name", ""));
     const char *uid = json_text_at(last, "metadata.uid", "");
 
     strmap_remove(&cluster->found, uid);
-    keys_pod_gone(cluster, uid);
-    if (run != NULL && run->uid == NULL)
-        snprintf(run->early_gone, sizeof(run->early_gone), "%s", uid);
-    else if (run != NULL && strcmp(run->uid, uid) == 0)
-        run_pod_gone(run);
-}
-
-/* A pod that no list ever showed to us is gone for sure when a list does not show it. */
-static void cluster_end_unseen(struct cluster *cluster)
-{
-    LIST_EACH_SAFE(node, &cluster->controller->runs)
-    {
-        struct run *run = list_of(node, struct run, node);
-
-        if (run->cluster == cluster && run->state == JOB_CLEANING && run->delete_call == NULL && run->uid != NULL &&
-            run->delete_asked && run->status.uid[0] == '\0')
-            run_pod_gone(run);
-    }
+    cluster->set->events->vanished(cluster->set->owner, uid);
+    if (claim != NULL)
+        claim->events->gone(claim->owner, uid);
 }
 
 static void cluster_listed(void *owner)
 {
     struct cluster *cluster = owner;
+    struct cluster_set *set = cluster->set;
+    size_t position = 0;
 
-    if (!cluster->listed)
-        log_event(LOG_INFO, "kubernetes_ready", LOG_TEXT("server", kube_server(cluster->kube)),
-                  LOG_TEXT("namespace", cluster->ns));
-    if (cluster->listed)
-        cluster_end_unseen(cluster);
-    cluster->listed = true;
-    adopt_found(cluster);
+    if (cluster->is_listed) {
+        for (struct strmap_entry *entry = strmap_next(&cluster->claims, &position); entry != NULL;
+             entry = strmap_next(&cluster->claims, &position)) {
+            const struct claim *claim = entry->value;
+            claim->events->listed(claim->owner);
+        }
+        return;
+    }
+    log_event(LOG_INFO, "kubernetes_ready", LOG_TEXT("server", kube_server(cluster->kube)),
+              LOG_TEXT("namespace", cluster->ns));
+    cluster->is_listed = true;
+    set->events->found(set->owner, cluster, &cluster->found);
+    strmap_clear(&cluster->found);
 }
 
 static void cluster_trouble(void *owner, const struct error *error)
 {
     struct cluster *cluster = owner;
 
-    cluster->in_trouble = error->blame != BLAME_NONE;
-    if (cluster->in_trouble)
+    cluster->is_in_trouble = error->blame != BLAME_NONE;
+    if (cluster->is_in_trouble)
         log_event(LOG_ERROR, "kubernetes_trouble", LOG_TEXT("namespace", cluster->ns), LOG_TEXT("error", error->text));
     else
         log_event(LOG_INFO, "kubernetes_well", LOG_TEXT("namespace", cluster->ns));
@@ -87,10 +106,91 @@ static const struct kube_watch_events cluster_watch_events = {
     .trouble = cluster_trouble,
 };
 
-static struct kube *cluster_client(struct controller *controller, const struct config_kubernetes *wish,
-                                   struct error *error)
+static void cluster_start(struct cluster *cluster)
 {
-    struct kube_place place = controller->options.place;
+    struct strbuf selector = STRBUF_EMPTY;
+
+    strbuf_add_text(&selector, "labelSelector=");
+    url_escape(POD_LABEL_RELEASE "=", &selector);
+    url_escape(cluster->set->frame->options.release, &selector);
+    cluster->watch = kube_watch_start(cluster->kube, cluster->ns, "pods", strbuf_text(&selector), NULL,
+                                      &cluster_watch_events, cluster);
+    strbuf_clear(&selector);
+}
+
+/* --- claims --- */
+
+void cluster_claim(struct cluster *cluster, const char *pod, const struct pod_events *events, void *owner)
+{
+    struct claim *claim = mem_new(sizeof(*claim));
+
+    *claim = (struct claim){ events, owner };
+    strmap_set(&cluster->claims, pod, claim);
+}
+
+void cluster_release(struct cluster *cluster, const char *pod, const void *owner)
+{
+    const struct claim *claim = strmap_get(&cluster->claims, pod);
+
+    if (claim != NULL && claim->owner == owner)
+        strmap_remove(&cluster->claims, pod);
+}
+
+/* --- pods without an attempt --- */
+
+struct orphan {
+    struct list node;
+    struct cluster *cluster;
+    struct removal *removal;
+};
+
+static void orphan_free(struct orphan *orphan)
+{
+    removal_free(orphan->removal);
+    list_remove(&orphan->node);
+    orphan->cluster->set->deletions--;
+    mem_free(orphan);
+}
+
+static void orphan_deleted(void *owner)
+{
+    struct orphan *orphan = owner;
+    struct cluster_set *set = orphan->cluster->set;
+
+    orphan_free(orphan);
+    set->events->deleted(set->owner);
+}
+
+void cluster_delete_pod(struct cluster *cluster, const struct sealed_job *job, const char *pod, const char *uid)
+{
+    struct orphan *orphan = mem_new(sizeof(*orphan));
+    const struct removal_input input = {
+        .loop = cluster->set->frame->loop, .kube = cluster->kube, .ns = cluster->ns, .pod = pod, .uid = uid, .job = job
+    };
+
+    orphan->cluster = cluster;
+    list_append(&cluster->orphans, &orphan->node);
+    cluster->set->deletions++;
+    orphan->removal = removal_new(&input, orphan_deleted, orphan);
+}
+
+/* --- which namespace, which client --- */
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+static bool is_same_server(const struct config_kubernetes *a, const struct config_kubernetes *b)
+{
+    return is_same_text(a->host, b->host) && is_same_text(a->context, b->context) &&
+           is_same_text(a->bearer_token, b->bearer_token) && is_same_text(a->ca_file, b->ca_file) &&
+           is_same_text(a->cert_file, b->cert_file) && is_same_text(a->key_file, b->key_file);
+}
+
+static struct kube *client_new(const struct frame *frame, const struct config_kubernetes *wish, struct error *error)
+{
+    struct kube_place place = frame->options.place;
 
     place.host = wish->host;
     place.ca_file = wish->ca_file;
@@ -99,152 +199,139 @@ static struct kube *cluster_client(struct controller *controller, const struct c
     place.bearer_token = wish->bearer_token;
     if (wish->context != NULL)
         place.context = wish->context;
-    return kube_new(controller->loop, controller->http, controller->ws, &place, error);
+    return kube_new(frame->loop, frame->http, frame->ws, &place, error);
 }
 
-/* Two entries that say the same of the API server share one client. */
-static struct kube *cluster_shared_client(struct controller *controller, const struct config_kubernetes *wish)
+static struct kube *client_of(const struct cluster_set *set, const struct config_kubernetes *wish)
 {
-    for (size_t i = 0; i < controller->intake_count; i++) {
-        const struct intake *other = &controller->intakes[i];
-        const struct config_kubernetes *its = &other->runner->kubernetes;
-
-        if (other->cluster != NULL && same_text(its->host, wish->host) && same_text(its->context, wish->context) &&
-            same_text(its->bearer_token, wish->bearer_token) && same_text(its->ca_file, wish->ca_file) &&
-            same_text(its->cert_file, wish->cert_file) && same_text(its->key_file, wish->key_file))
-            return other->cluster->kube;
+    LIST_EACH(node, &set->clusters)
+    {
+        const struct cluster *known = list_of(node, struct cluster, node);
+        if (is_same_server(known->wish, wish))
+            return known->kube;
     }
     return NULL;
 }
 
-struct grave {
-    struct list node;
-    struct cluster *cluster;
-    char *pod, *uid;
-    struct masking *masking; /* of its job: what Kubernetes says about the pod may hold its values */
-    struct kube_call *call;
-    struct timer *timer;
-};
-
-static void grave_free(struct grave *grave)
-{
-    struct controller *controller = grave->cluster->controller;
-
-    kube_cancel(grave->call);
-    timer_stop(&grave->timer);
-    list_remove(&grave->node);
-    controller->grave_count--;
-    mem_free(grave->pod);
-    mem_free(grave->uid);
-    masking_free(grave->masking);
-    mem_free(grave);
-    intake_has_room(controller);
-}
-
-static void grave_dig(void *owner);
-
-static void grave_dug(void *owner, const struct kube_answer *answer)
-{
-    struct grave *grave = owner;
-
-    grave->call = NULL;
-    if (answer->kind == KUBE_OK) {
-        grave_free(grave);
-        return;
-    }
-    masked_event(grave->masking, LOG_WARN, "pod_delete_failed", LOG_TEXT("pod", grave->pod),
-                 LOG_TEXT("error", answer->error.text));
-    if (answer->kind == KUBE_FORBIDDEN || (answer->kind == KUBE_REFUSED && answer->status < 500))
-        grave_free(grave);
-    else
-        loop_after(grave->cluster->controller->loop, &grave->timer, RUN_ASK_AGAIN_MS, grave_dig, grave);
-}
-
-static void grave_dig(void *owner)
-{
-    struct grave *grave = owner;
-
-    grave->call = kube_delete(grave->cluster->kube, grave->cluster->ns, "pods", grave->pod, grave->uid,
-                              RUN_DELETE_GRACE_S, grave_dug, grave);
-}
-
-void cluster_bury(struct cluster *cluster, const char *pod, const char *uid, const struct masking *masking)
-{
-    struct grave *grave = mem_new(sizeof(*grave));
-
-    grave->cluster = cluster;
-    grave->pod = mem_text(pod);
-    grave->uid = mem_text(uid);
-    grave->masking = masking_copy(masking);
-    list_append(&cluster->graves, &grave->node);
-    cluster->controller->grave_count++;
-    grave_dig(grave);
-}
-
-static void cluster_free_object(void *object)
+static void free_object(void *object)
 {
     json_free(object);
 }
 
-struct cluster *cluster_for(struct controller *controller, const struct config_runner *runner, struct error *error)
+struct cluster *cluster_for(struct cluster_set *set, const struct config_kubernetes *wish, struct error *error)
 {
-    const struct config_kubernetes *wish = &runner->kubernetes;
-    struct kube *shared = cluster_shared_client(controller, wish);
-    struct kube *kube = shared != NULL ? shared : cluster_client(controller, wish, error);
+    struct kube *shared = client_of(set, wish);
+    struct kube *kube = shared != NULL ? shared : client_new(set->frame, wish, error);
     const char *ns = wish->ns;
     struct cluster *cluster;
 
     if (kube == NULL)
         return NULL;
     if (ns == NULL || ns[0] == '\0')
-        ns = controller->options.ns != NULL ? controller->options.ns : kube_namespace(kube);
+        ns = set->frame->options.ns != NULL ? set->frame->options.ns : kube_namespace(kube);
     if (ns == NULL || ns[0] == '\0')
         ns = "default";
-    LIST_EACH(node, &controller->clusters)
+    LIST_EACH(node, &set->clusters)
     {
         struct cluster *known = list_of(node, struct cluster, node);
         if (known->kube == kube && strcmp(known->ns, ns) == 0)
             return known;
     }
     cluster = mem_new(sizeof(*cluster));
-    cluster->controller = controller;
+    cluster->set = set;
+    cluster->wish = wish;
     cluster->kube = kube;
     cluster->owns_kube = shared == NULL;
     cluster->ns = mem_text(ns);
-    list_init(&cluster->graves);
-    cluster->found = (struct strmap){ .free_value = cluster_free_object };
-    list_append(&controller->clusters, &cluster->node);
+    cluster->claims = (struct strmap){ .free_value = mem_free };
+    cluster->found = (struct strmap){ .free_value = free_object };
+    list_init(&cluster->orphans);
+    list_append(&set->clusters, &cluster->node);
     return cluster;
 }
 
-void cluster_start(struct cluster *cluster)
+struct kube *cluster_kube(const struct cluster *cluster)
 {
-    struct strbuf selector = STRBUF_EMPTY;
-
-    strbuf_add_text(&selector, "labelSelector=");
-    url_escape(POD_LABEL_RELEASE "=", &selector);
-    url_escape(cluster->controller->options.release, &selector);
-    cluster->watch = kube_watch_start(cluster->kube, cluster->ns, "pods", strbuf_text(&selector), NULL,
-                                      &cluster_watch_events, cluster);
-    strbuf_clear(&selector);
+    return cluster->kube;
 }
 
-void cluster_stop(struct cluster *cluster)
+const char *cluster_namespace(const struct cluster *cluster)
 {
-    LIST_EACH_SAFE(node, &cluster->graves)
-    grave_free(list_of(node, struct grave, node));
+    return cluster->ns;
+}
+
+bool cluster_is_listed(const struct cluster *cluster)
+{
+    return cluster->is_listed;
+}
+
+/* --- all of them --- */
+
+struct cluster_set *cluster_set_new(const struct frame *frame, const struct cluster_events *events, void *owner)
+{
+    struct cluster_set *set = mem_new(sizeof(*set));
+
+    set->frame = frame;
+    set->events = events;
+    set->owner = owner;
+    list_init(&set->clusters);
+    return set;
+}
+
+void cluster_set_start(struct cluster_set *set)
+{
+    LIST_EACH(node, &set->clusters)
+    cluster_start(list_of(node, struct cluster, node));
+}
+
+bool cluster_set_is_listed(const struct cluster_set *set)
+{
+    LIST_EACH(node, &set->clusters)
+    if (!list_of(node, struct cluster, node)->is_listed)
+        return false;
+    return true;
+}
+
+bool cluster_set_is_well(const struct cluster_set *set)
+{
+    LIST_EACH(node, &set->clusters)
+    if (list_of(node, struct cluster, node)->is_in_trouble)
+        return false;
+    return cluster_set_is_listed(set);
+}
+
+unsigned cluster_set_deletions(const struct cluster_set *set)
+{
+    return set->deletions;
+}
+
+static void cluster_stop(struct cluster *cluster)
+{
+    LIST_EACH_SAFE(node, &cluster->orphans)
+    orphan_free(list_of(node, struct orphan, node));
     kube_watch_stop(cluster->watch);
     cluster->watch = NULL;
 }
 
-void cluster_free(struct cluster *cluster)
+static void cluster_free(struct cluster *cluster)
 {
     if (cluster->owns_kube)
         kube_free(cluster->kube);
-    strmap_clear(&cluster->runs);
+    strmap_clear(&cluster->claims);
     strmap_clear(&cluster->found);
-    strmap_clear(&cluster->keys);
     list_remove(&cluster->node);
     mem_free(cluster->ns);
     mem_free(cluster);
+}
+
+void cluster_set_free(struct cluster_set *set)
+{
+    if (set == NULL)
+        return;
+    /* Two clusters may share one client: all of them stop before the first client goes. */
+    LIST_EACH(node, &set->clusters)
+    cluster_stop(list_of(node, struct cluster, node));
+    LIST_EACH_SAFE(node, &set->clusters)
+    cluster_free(list_of(node, struct cluster, node));
+    mem_free(set);
 }

@@ -1,93 +1,107 @@
-/* Start-up that needs answers: the state Secret, then a token for each runner entry, then work. */
-#include "parts.h"
+#include "enroll.h"
 
 #include "base/log.h"
-#include "pod/name.h"
+#include "cluster.h"
+#include "dataops/api.h"
+#include "io/loop.h"
 #include "state.h"
 #include "text/json.h"
 
-#include <inttypes.h>
 #include <string.h>
 
-#define ENROLL_AGAIN_MS 5000
+#define AGAIN_MS          5000
+#define STATE_TRIES_LEAST 3 /* answers that refuse the Secret, before jobs run without it */
+
+struct enroll {
+    struct frame *frame;
+    struct entry *entries;
+    size_t count;
+    enroll_done *done;
+    void *owner;
+    struct entry *current; /* being registered */
+    struct dataops_call *call;
+    struct timer *timer;
+    unsigned state_tries;
+};
 
 static void enroll_next(void *owner);
 
-static void enroll_later(struct controller *controller)
+static void enroll_later(struct enroll *enroll)
 {
-    loop_after(controller->loop, &controller->enroll_timer, ENROLL_AGAIN_MS, enroll_next, controller);
+    loop_after(enroll->frame->loop, &enroll->timer, AGAIN_MS, enroll_next, enroll);
 }
 
-static struct intake *enroll_without_token(struct controller *controller)
+static struct entry *entry_without_token(const struct enroll *enroll)
 {
-    for (size_t i = 0; i < controller->intake_count; i++)
-        if (controller->intakes[i].token == NULL)
-            return &controller->intakes[i];
+    for (size_t i = 0; i < enroll->count; i++)
+        if (enroll->entries[i].token == NULL)
+            return &enroll->entries[i];
     return NULL;
 }
 
+/* --- registering --- */
+
 static void enroll_unregistered(void *owner, const struct dataops_answer *answer)
 {
-    const struct intake *intake = owner;
+    const struct entry *entry = owner;
 
     if (answer->error.blame != BLAME_NONE)
-        log_event(LOG_WARN, "not_unregistered", LOG_TEXT("url", intake->runner->url),
+        log_event(LOG_WARN, "not_unregistered", LOG_TEXT("url", entry->runner->url),
                   LOG_TEXT("error", answer->error.text));
 }
 
 static void enroll_store_again(void *owner)
 {
-    const struct intake *intake = owner;
+    const struct enroll *enroll = owner;
 
-    state_store_again(intake->controller->state);
+    state_store_again(enroll->frame->state);
 }
 
 /* The state Secret decides which registration holds; when another controller was first, ours is taken back. */
-static void enroll_stored(void *owner, const char *token, bool ours, const struct error *error)
+static void enroll_stored(void *owner, const char *token, bool is_ours, const struct error *error)
 {
-    struct intake *intake = owner;
-    struct controller *controller = intake->controller;
+    struct enroll *enroll = owner;
+    struct entry *entry = enroll->current;
 
     if (token == NULL) {
         /* The runner exists at DataOps: only the store is tried again, or every try would make another one. */
         log_event(LOG_ERROR, "registration_not_stored", LOG_TEXT("error", error->text));
-        loop_after(controller->loop, &controller->enroll_timer, ENROLL_AGAIN_MS, enroll_store_again, intake);
+        loop_after(enroll->frame->loop, &enroll->timer, AGAIN_MS, enroll_store_again, enroll);
         return;
     }
-    if (!ours)
-        dataops_unregister(intake->dataops, enroll_unregistered, intake);
-    intake_set_token(intake, token);
-    log_event(LOG_INFO, "registered", LOG_TEXT("runner", intake->short_token), LOG_TRUTH("ours", ours));
-    enroll_next(controller);
+    if (!is_ours)
+        dataops_unregister(entry->dataops, enroll_unregistered, entry);
+    entry_set_token(entry, token);
+    log_event(LOG_INFO, "registered", LOG_TEXT("runner", entry->short_token), LOG_TRUTH("ours", is_ours));
+    enroll_next(enroll);
 }
 
 static void enroll_registered(void *owner, const struct dataops_answer *answer)
 {
-    struct intake *intake = owner;
-    struct controller *controller = intake->controller;
+    struct enroll *enroll = owner;
+    struct entry *entry = enroll->current;
     struct error error = ERROR_NONE;
     OWNED_JSON struct cJSON *reply = NULL;
     const char *token;
 
-    controller->enroll_call = NULL;
+    enroll->call = NULL;
     if (answer->status == 201)
         reply = json_parse(answer->reply->body.bytes, answer->reply->body.length, &error);
     token = json_text(reply, "token", NULL);
     if (token == NULL) {
         log_event(LOG_ERROR, "registration_failed", LOG_NUMBER("status", answer->status),
                   LOG_TEXT("error", answer->status == 201 ? error.text : answer->error.text));
-        enroll_later(controller);
+        enroll_later(enroll);
         return;
     }
-    dataops_set_token(intake->dataops, token);
-    state_store_registration(controller->state, intake->runner->url, token, json_int(reply, "id", 0),
-                             json_text(reply, "token_expires_at", NULL), enroll_stored, intake);
+    dataops_set_token(entry->dataops, token);
+    state_store_registration(enroll->frame->state, entry->runner->url, token, json_int(reply, "id", 0),
+                             json_text(reply, "token_expires_at", NULL), enroll_stored, enroll);
 }
 
-static void enroll_register(struct intake *intake)
+static void enroll_register(struct enroll *enroll, struct entry *entry)
 {
-    struct controller *controller = intake->controller;
-    const struct controller_registration *wish = controller->options.registration;
+    const struct controller_registration *wish = enroll->frame->options.registration;
     struct dataops_register request = {
         .description = wish->description,
         .tag_list = wish->tag_list,
@@ -97,8 +111,9 @@ static void enroll_register(struct intake *intake)
         .maximum_timeout_s = wish->maximum_timeout_s,
     };
 
-    dataops_set_token(intake->dataops, wish->token);
-    controller->enroll_call = dataops_register(intake->dataops, &request, enroll_registered, intake);
+    enroll->current = entry;
+    dataops_set_token(entry->dataops, wish->token);
+    enroll->call = dataops_register(entry->dataops, &request, enroll_registered, enroll);
 }
 
 /* A glrt- token in a registration field is an authentication token (install.md section 2). */
@@ -109,58 +124,80 @@ static bool is_runner_token(const char *token)
 
 static void enroll_next(void *owner)
 {
-    struct controller *controller = owner;
-    struct intake *intake = enroll_without_token(controller);
-    const char *known;
+    struct enroll *enroll = owner;
+    const struct controller_registration *wish = enroll->frame->options.registration;
 
-    if (intake == NULL) {
-        controller_begin(controller);
-        return;
+    for (struct entry *entry = entry_without_token(enroll); entry != NULL; entry = entry_without_token(enroll)) {
+        const char *known = state_token(enroll->frame->state, entry->runner->url);
+        if (known == NULL && is_runner_token(wish->token))
+            known = wish->token;
+        if (known == NULL) {
+            enroll_register(enroll, entry);
+            return;
+        }
+        entry_set_token(entry, known);
     }
-    known = state_token(controller->state, intake->runner->url);
-    if (known == NULL && is_runner_token(controller->options.registration->token))
-        known = controller->options.registration->token;
-    if (known != NULL) {
-        intake_set_token(intake, known);
-        enroll_next(controller);
-    } else {
-        enroll_register(intake);
-    }
+    enroll->done(enroll->owner);
 }
 
-static void enroll_state_due(void *owner)
-{
-    struct controller *controller = owner;
+/* --- the state Secret --- */
 
-    state_free(controller->state);
-    controller->state = NULL;
-    enroll_start(controller);
-}
+static void enroll_open_state(void *owner);
 
 static void enroll_state_ready(void *owner, const struct error *error)
 {
-    struct controller *controller = owner;
+    struct enroll *enroll = owner;
 
     if (error->blame == BLAME_NONE) {
-        enroll_next(controller);
+        enroll_next(enroll);
         return;
     }
     log_event(LOG_WARN, "state_unreadable", LOG_TEXT("why", error->text),
               LOG_TEXT("effect", "a restart of the controller cannot go on with running jobs"));
-    /* Without a token nothing can begin; with one, jobs can run, only a restart will not find them again. */
-    /* An API server that does not answer at all runs no jobs either: it is waited for. */
-    controller->enroll_tries += error->code != 0;
-    if (enroll_without_token(controller) == NULL && (error->blame == BLAME_DENIED || controller->enroll_tries > 2))
-        controller_begin(controller);
+    /* Without a token nothing can begin; with one, jobs can run, only a restart will not find them again. An API server
+     * that does not answer at all runs no jobs either: it is waited for. */
+    enroll->state_tries += error->code != 0;
+    if (entry_without_token(enroll) == NULL &&
+        (error->blame == BLAME_DENIED || enroll->state_tries >= STATE_TRIES_LEAST))
+        enroll->done(enroll->owner);
     else
-        loop_after(controller->loop, &controller->enroll_timer, ENROLL_AGAIN_MS, enroll_state_due, controller);
+        loop_after(enroll->frame->loop, &enroll->timer, AGAIN_MS, enroll_open_state, enroll);
 }
 
-void enroll_start(struct controller *controller)
+static void enroll_open_state(void *owner)
 {
-    const struct cluster *cluster = controller->intakes[0].cluster;
-    const char *ns = controller->options.ns != NULL ? controller->options.ns : cluster->ns;
+    struct enroll *enroll = owner;
+    struct frame *frame = enroll->frame;
+    const struct cluster *cluster = enroll->entries[0].cluster;
+    const char *ns = frame->options.ns != NULL ? frame->options.ns : cluster_namespace(cluster);
 
-    controller->state =
-        state_open(controller->loop, cluster->kube, ns, controller->options.release, enroll_state_ready, controller);
+    state_free(frame->state);
+    frame->state =
+        state_open(frame->loop, cluster_kube(cluster), ns, frame->options.release, enroll_state_ready, enroll);
+}
+
+/* --- life --- */
+
+struct enroll *enroll_start(struct frame *frame, struct entry *entries, size_t count, enroll_done *done, void *owner)
+{
+    struct enroll *enroll = mem_new(sizeof(*enroll));
+
+    enroll->frame = frame;
+    enroll->entries = entries;
+    enroll->count = count;
+    enroll->done = done;
+    enroll->owner = owner;
+    enroll_open_state(enroll);
+    return enroll;
+}
+
+void enroll_free(struct enroll *enroll)
+{
+    if (enroll == NULL)
+        return;
+    timer_stop(&enroll->timer);
+    dataops_cancel(enroll->call);
+    state_free(enroll->frame->state);
+    enroll->frame->state = NULL;
+    mem_free(enroll);
 }

@@ -1,258 +1,215 @@
-/* Asking DataOps for jobs: pace, limits, health (runner-api.md section 2.3). */
-#include "parts.h"
+#include "intake.h"
 
+#include "base/list.h"
 #include "base/log.h"
-#include "io/file.h"
-#include "pod/name.h"
-#include "text/json.h"
+#include "cluster.h"
+#include "dataops/api.h"
+#include "io/loop.h"
 
-#include <inttypes.h>
 #include <string.h>
 
-struct poll {
-    struct list node;
+#define ANSWER_MOST_MS 120000 /* an open request may be held for 50 s; two minutes of silence are an outage */
+
+/* One entry's requests. */
+struct asker {
     struct intake *intake;
+    struct entry *entry;
+    struct list requests;
+    unsigned failures; /* refused requests in a row */
+    uint64_t asleep_until_ms;
+    bool is_eager;           /* a job came: ask again at once */
+    bool was_answered;       /* there was a good answer */
+    uint64_t asked_since_ms; /* the first request after the last good answer; 0: none */
+};
+struct request {
+    struct list node;
+    struct asker *asker;
     struct dataops_call *call;
 };
+struct intake {
+    const struct frame *frame;
+    const struct intake_events *events;
+    void *owner;
+    struct asker *askers;
+    size_t count, next;
+    struct timer *timer;
+    bool is_stopped;
+};
 
-static bool intake_may_poll(const struct intake *intake)
+static unsigned open_of(const struct asker *asker)
 {
-    const struct controller *controller = intake->controller;
-    const struct config_runner *runner = intake->runner;
-    unsigned open = intake->open_requests;
+    unsigned count = 0;
 
-    if (controller->draining || controller->stopping || !intake->cluster->listed)
-        return false;
-    if (loop_now_ms(controller->loop) < intake->asleep_until_ms)
-        return false;
-    /* An open request may bring a job: it holds a place already; so does a pod that is still to be deleted. */
-    unsigned taken = controller->run_count + controller->grave_count + controller->open_requests;
-    if (taken >= (unsigned)controller->options.config->concurrent)
-        return false;
-    if (runner->limit > 0 && intake->jobs + open >= (unsigned)runner->limit)
-        return false;
-    return open < (unsigned)(runner->request_concurrency > 0 ? runner->request_concurrency : 1);
+    LIST_EACH(node, &asker->requests)
+    count++;
+    return count;
 }
 
-static void intake_refused(struct intake *intake, const struct error *error)
+unsigned intake_open_requests(const struct intake *intake)
 {
-    const struct config_runner *runner = intake->runner;
+    unsigned count = 0;
 
-    intake->failures++;
-    log_event(LOG_WARN, "poll_refused", LOG_TEXT("runner", intake->short_token),
-              LOG_NUMBER("failures", intake->failures), LOG_TEXT("error", error->text));
-    if (intake->failures < (unsigned)runner->unhealthy_requests_limit)
+    for (size_t i = 0; i < intake->count; i++)
+        count += open_of(&intake->askers[i]);
+    return count;
+}
+
+static bool may_ask(const struct asker *asker)
+{
+    const struct intake *intake = asker->intake;
+    const struct config_runner *runner = asker->entry->runner;
+    unsigned open = open_of(asker);
+
+    if (intake->is_stopped || !cluster_is_listed(asker->entry->cluster) ||
+        loop_now_ms(intake->frame->loop) < asker->asleep_until_ms)
+        return false;
+    return open < (unsigned)(runner->request_concurrency > 0 ? runner->request_concurrency : 1) &&
+           intake->events->has_room(intake->owner, asker->entry, intake_open_requests(intake), open);
+}
+
+static void asker_refused(struct asker *asker, const struct error *error)
+{
+    const struct config_runner *runner = asker->entry->runner;
+
+    asker->failures++;
+    log_event(LOG_WARN, "poll_refused", LOG_TEXT("runner", asker->entry->short_token),
+              LOG_NUMBER("failures", asker->failures), LOG_TEXT("error", error->text));
+    if (asker->failures < (unsigned)runner->unhealthy_requests_limit)
         return;
-    intake->failures = 0;
-    intake->asleep_until_ms = loop_now_ms(intake->controller->loop) + runner->unhealthy_interval_ms;
-    log_event(
-        LOG_ERROR, "runner_unhealthy", LOG_TEXT("runner", intake->short_token),
-        LOG_NUMBER("for_s", runner->unhealthy_interval_ms / 1000),
-        LOG_NUMBER("refusals", runner->unhealthy_requests_limit),
-        LOG_TEXT("why", "DataOps refuses the token: it was removed or has expired; run verify, or register again"));
+    asker->failures = 0;
+    asker->asleep_until_ms = loop_now_ms(asker->intake->frame->loop) + runner->unhealthy_interval_ms;
+    OWNED_TEXT char *why =
+        mem_format("DataOps refused the token %lld times: it may be removed or expired; run verify, or "
+                   "register again",
+                   (long long)runner->unhealthy_requests_limit);
+    log_event(LOG_ERROR, "runner_unhealthy", LOG_TEXT("runner", asker->entry->short_token),
+              LOG_NUMBER("for_s", runner->unhealthy_interval_ms / 1000), LOG_TEXT("why", why));
 }
 
-static void intake_poll(struct intake *intake);
-
-/* A body over the ceiling or cut off: the job is failed when its id and token were seen. The next poll keeps its pace:
- * a DataOps that always answers so would otherwise be asked without a pause. */
-static void intake_broken_payload(struct intake *intake, const struct dataops_answer *answer)
+static void asker_answered(struct asker *asker, const struct dataops_answer *answer)
 {
-    uint64_t id = 0;
-    char *token = NULL;
+    struct intake *intake = asker->intake;
 
-    if (answer->reply != NULL && job_peek(answer->reply->body.bytes, answer->reply->body.length, &id, &token))
-        run_new_failed(intake, id, token, &answer->error);
-    else
-        log_event(LOG_ERROR, "payload_unreadable", LOG_TEXT("runner", intake->short_token),
-                  LOG_TEXT("error", answer->error.text));
-    mem_free(token);
-}
-
-static void intake_got_job(struct intake *intake, const struct dataops_answer *answer)
-{
-    const struct run *run = NULL;
-
-    if (answer->error.blame != BLAME_NONE)
-        intake_broken_payload(intake, answer);
-    else
-        run = run_new(intake, answer->reply->body.bytes, answer->reply->body.length);
-    intake->wants_poll = run != NULL && run->job != NULL && !intake->runner->strict_check_interval;
-}
-
-static void intake_answered(void *owner, const struct dataops_answer *answer)
-{
-    struct poll *poll = owner;
-    struct intake *intake = poll->intake;
-    struct controller *controller = intake->controller;
-
-    list_remove(&poll->node);
-    mem_free(poll);
-    intake->open_requests--;
-    controller->open_requests--;
     if (answer->status == 403) {
-        intake_refused(intake, &answer->error);
-    } else {
-        intake->failures = 0;
-        if (answer->status == 201 || answer->status == 204) {
-            intake->was_answered = true;
-            intake->asked_since_ms = 0;
-        }
-        if (answer->status == 201)
-            intake_got_job(intake, answer);
-        else if (answer->status != 204)
-            log_event(LOG_WARN, "poll_failed", LOG_TEXT("runner", intake->short_token),
-                      LOG_NUMBER("status", answer->status), LOG_TEXT("error", answer->error.text));
+        asker_refused(asker, &answer->error);
+        return;
     }
-    intake_has_room(controller);
+    asker->failures = 0;
+    if (answer->status == 201 || answer->status == 204) {
+        asker->was_answered = true;
+        asker->asked_since_ms = 0;
+    }
+    if (answer->status == 201) {
+        bool was_read = intake->events->job(intake->owner, asker->entry, answer);
+        asker->is_eager = was_read && !asker->entry->runner->strict_check_interval;
+    } else if (answer->status != 204) {
+        log_event(LOG_WARN, "poll_failed", LOG_TEXT("runner", asker->entry->short_token),
+                  LOG_NUMBER("status", answer->status), LOG_TEXT("error", answer->error.text));
+    }
 }
 
-static void intake_poll(struct intake *intake)
+static void request_answered(void *owner, const struct dataops_answer *answer)
 {
-    struct poll *poll = mem_new(sizeof(*poll));
+    struct request *request = owner;
+    struct asker *asker = request->asker;
 
-    poll->intake = intake;
-    list_append(&intake->requests, &poll->node);
-    intake->open_requests++;
-    intake->controller->open_requests++;
-    intake->wants_poll = false;
-    if (intake->asked_since_ms == 0)
-        intake->asked_since_ms = loop_now_ms(intake->controller->loop);
-    poll->call = dataops_request_job(intake->dataops, intake_answered, poll);
+    list_remove(&request->node);
+    mem_free(request);
+    asker_answered(asker, answer);
+    intake_ask_again(asker->intake);
+}
+
+static void ask(struct asker *asker)
+{
+    struct request *request = mem_new(sizeof(*request));
+
+    request->asker = asker;
+    list_append(&asker->requests, &request->node);
+    asker->is_eager = false;
+    if (asker->asked_since_ms == 0)
+        asker->asked_since_ms = loop_now_ms(asker->intake->frame->loop);
+    request->call = dataops_request_job(asker->entry->dataops, request_answered, request);
 }
 
 static void intake_due(void *owner)
 {
-    struct controller *controller = owner;
-    uint64_t interval_ms = (uint64_t)controller->options.config->check_interval_s * 1000 / controller->intake_count;
+    struct intake *intake = owner;
+    uint64_t interval_ms = (uint64_t)intake->frame->options.config->check_interval_s * 1000 / intake->count;
 
-    for (size_t i = 0; i < controller->intake_count; i++) {
-        struct intake *intake = &controller->intakes[controller->next_intake];
+    loop_after(intake->frame->loop, &intake->timer, interval_ms > 0 ? interval_ms : 1, intake_due, intake);
+    for (size_t i = 0; i < intake->count; i++) {
+        struct asker *asker = &intake->askers[intake->next];
 
-        controller->next_intake = (controller->next_intake + 1) % controller->intake_count;
-        if (intake_may_poll(intake)) {
-            intake_poll(intake);
-            break;
+        intake->next = (intake->next + 1) % intake->count;
+        if (may_ask(asker)) {
+            ask(asker);
+            return;
         }
     }
-    if (!controller->draining && !controller->stopping)
-        loop_after(controller->loop, &controller->poll_timer, interval_ms > 0 ? interval_ms : 1, intake_due,
-                   controller);
 }
 
-void intake_start(struct controller *controller)
+void intake_start(struct intake *intake)
 {
-    loop_after(controller->loop, &controller->poll_timer, 0, intake_due, controller);
+    loop_after(intake->frame->loop, &intake->timer, 0, intake_due, intake);
 }
 
-void intake_has_room(struct controller *controller)
+void intake_stop(struct intake *intake)
 {
-    for (size_t i = 0; i < controller->intake_count; i++)
-        if (controller->intakes[i].wants_poll && intake_may_poll(&controller->intakes[i]))
-            intake_poll(&controller->intakes[i]);
+    intake->is_stopped = true;
+    timer_stop(&intake->timer);
 }
 
-/* Reads a PEM file named by a key of the configuration; an unset key gives NULL. */
-static int intake_read_pem(const char *path, const char *key, char **given, struct error *error)
+void intake_ask_again(struct intake *intake)
 {
-    struct strbuf text = STRBUF_UP_TO(1 * MIB);
+    for (size_t i = 0; i < intake->count; i++)
+        if (intake->askers[i].is_eager && may_ask(&intake->askers[i]))
+            ask(&intake->askers[i]);
+}
 
-    if (path == NULL || path[0] == '\0')
-        return 0;
-    if (file_read(path, &text, error) < 0) {
-        strbuf_clear(&text);
-        error->blame = BLAME_CONFIG;
-        return error_within(error, "%s", key);
+bool intake_is_well(const struct intake *intake, bool is_busy)
+{
+    uint64_t now_ms = loop_now_ms(intake->frame->loop);
+
+    for (size_t i = 0; i < intake->count; i++) {
+        const struct asker *asker = &intake->askers[i];
+        bool is_silent = asker->asked_since_ms != 0 && now_ms - asker->asked_since_ms > ANSWER_MOST_MS;
+
+        if (is_silent || (!asker->was_answered && !is_busy))
+            return false;
     }
-    *given = strbuf_take(&text, NULL);
-    return 0;
+    return true;
 }
 
-static int intake_read_token(struct intake *intake, struct error *error)
+struct intake *intake_new(const struct frame *frame, struct entry *entries, size_t count,
+                          const struct intake_events *events, void *owner)
 {
-    const struct config_runner *runner = intake->runner;
-    struct strbuf text = STRBUF_UP_TO(64 * KIB);
+    struct intake *intake = mem_new(sizeof(*intake));
 
-    if (runner->token_file != NULL && runner->token_file[0] != '\0' && !file_is_filled(runner->token_file) &&
-        intake->controller->options.registration != NULL)
-        return 0; /* the state Secret holds a token, or registration brings one: enroll.c */
-    if (runner->token_file == NULL || runner->token_file[0] == '\0') {
-        if (runner->token == NULL || runner->token[0] == '\0')
-            return error_set(error, BLAME_CONFIG, 0,
-                             "[[runners]] %s: no token: set token or token_file, or run register",
-                             runner->name != NULL ? runner->name : runner->url);
-        intake->token = mem_text(runner->token);
-        return 0;
+    intake->frame = frame;
+    intake->events = events;
+    intake->owner = owner;
+    intake->askers = mem_new_array(count + 1, sizeof(*intake->askers));
+    intake->count = count;
+    for (size_t i = 0; i < count; i++) {
+        intake->askers[i].intake = intake;
+        intake->askers[i].entry = &entries[i];
+        list_init(&intake->askers[i].requests);
     }
-    if (file_read(runner->token_file, &text, error) < 0) {
-        strbuf_wipe(&text);
-        error->blame = BLAME_CONFIG;
-        return error_within(error, "token_file");
-    }
-    while (text.length > 0 && strchr(" \t\r\n", text.bytes[text.length - 1]) != NULL)
-        strbuf_cut(&text, text.length - 1);
-    intake->token = strbuf_take(&text, NULL);
-    return intake->token == NULL || intake->token[0] == '\0'
-               ? error_set(error, BLAME_CONFIG, 0, "token_file %s is empty", runner->token_file)
-               : 0;
+    return intake;
 }
 
-int intake_init(struct intake *intake, struct controller *controller, const struct config_runner *runner,
-                struct error *error)
+void intake_free(struct intake *intake)
 {
-    struct dataops_place place = {
-        .url = runner->url,
-        .system_id = controller->options.system_id,
-        .executor = "kubernetes",
-        .shell = runner->shell,
-        .version = DATAOPS_VERSION,
-        .revision = DATAOPS_REVISION,
-    };
-
-    intake->controller = controller;
-    intake->runner = runner;
-    list_init(&intake->requests);
-    if (intake_read_token(intake, error) < 0 ||
-        intake_read_pem(runner->tls_ca_file, "tls-ca-file", &intake->ca_pem, error) < 0 ||
-        intake_read_pem(runner->tls_cert_file, "tls-cert-file", &intake->cert_pem, error) < 0 ||
-        intake_read_pem(runner->tls_key_file, "tls-key-file", &intake->key_pem, error) < 0)
-        return -1;
-    intake->short_token = intake->token != NULL ? pod_short_token(intake->token) : NULL;
-    place.token = intake->token;
-    place.tls = (struct http_tls){
-        .ca_pem = intake->ca_pem, .cert_pem = intake->cert_pem, .key_pem = intake->key_pem, .ca_key = "tls-ca-file"
-    };
-    intake->dataops = dataops_new(controller->loop, controller->http, &place, error);
-    if (intake->dataops == NULL)
-        return -1;
-    intake->cluster = cluster_for(controller, runner, error);
-    return intake->cluster == NULL ? -1 : 0;
-}
-
-void intake_set_token(struct intake *intake, const char *token)
-{
-    if (intake->token != NULL)
-        mem_wipe_free(intake->token, strlen(intake->token));
-    mem_free(intake->short_token);
-    intake->token = mem_text(token);
-    intake->short_token = pod_short_token(token);
-    dataops_set_token(intake->dataops, token);
-}
-
-void intake_clear(struct intake *intake)
-{
-    LIST_EACH_SAFE(node, &intake->requests)
-    {
-        struct poll *poll = list_of(node, struct poll, node);
-        dataops_cancel(poll->call);
-        mem_free(poll);
-    }
-    dataops_free(intake->dataops);
-    if (intake->token != NULL)
-        mem_wipe_free(intake->token, strlen(intake->token));
-    mem_free(intake->short_token);
-    mem_free(intake->ca_pem);
-    mem_free(intake->cert_pem);
-    if (intake->key_pem != NULL)
-        mem_wipe_free(intake->key_pem, strlen(intake->key_pem));
+    if (intake == NULL)
+        return;
+    timer_stop(&intake->timer);
+    for (size_t i = 0; i < intake->count; i++)
+        LIST_EACH_SAFE(node, &intake->askers[i].requests)
+        {
+            struct request *request = list_of(node, struct request, node);
+            dataops_cancel(request->call);
+            mem_free(request);
+        }
+    mem_free(intake->askers);
+    mem_free(intake);
 }

@@ -1,490 +1,594 @@
-#include "parts.h"
+#include "run.h"
 
-#include "base/log.h"
-#include "follow.h"
+#include "cluster.h"
+#include "ending.h"
+#include "io/loop.h"
+#include "job/verdict.h"
+#include "joblog.h"
+#include "news.h"
+#include "patience.h"
 #include "pod/name.h"
-#include "pod/render.h"
-#include "text/duration.h"
+#include "say.h"
+#include "text/json.h"
 #include "text/url.h"
+#include "tries.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-static void run_free_due(void *owner)
+#define STATUS_GRACE_MS 5000 /* how long a missing end record waits for the pod's status */
+#define LIMIT_SPARE_S   600  /* beyond the job's own limit: nothing in the pod keeps it any more */
+
+struct run {
+    struct entry *entry;
+    const struct run_events *events;
+    void *owner;
+    enum job_state state;
+    struct sealed_job job;
+    struct workload workload; /* empty once courier spoke, and in a resumed run */
+    struct joblog *log;
+    struct tries *tries;
+    uint64_t wait_ms; /* before the same attempt asks for its pod again */
+    struct verdict verdict;
+    struct ending ending; /* of these: job, log, verdict */
+    struct news_queue news;
+    bool is_handling;
+    uint64_t received_ms;
+    struct timer *status_timer, *limit_timer, *over_timer;
+};
+
+static struct attempt *attempt_of(const struct run *run)
 {
-    run_free(owner);
+    return tries_current(run->tries);
 }
 
-/* What belongs to the attempt alone; answers to it would be taken for the next one's. */
-static void run_leave_attempt(struct run *run)
+static struct loop *run_loop(const struct run *run)
 {
-    kube_cancel(run->store_call);
-    kube_cancel(run->notes_call);
-    kube_cancel(run->order_call);
-    run->store_call = run->notes_call = run->order_call = NULL;
-    run->notes_sent = run->notes_safe;
-    run->notes_tries = 0;
-    timer_stop(&run->notes_timer);
+    return run->entry->frame->loop;
+}
+
+/* --- the queue --- */
+
+static void run_handle(struct run *run, const struct news *news);
+
+/* text is the cause in words, or NULL. */
+static void run_tell(void *owner, enum job_event event, enum reason reason, const char *text)
+{
+    struct run *run = owner;
+    struct news next;
+
+    news_add(&run->news, event, reason, text);
+    if (run->is_handling)
+        return;
+    run->is_handling = true;
+    while (news_take(&run->news, &next)) {
+        run_handle(run, &next);
+        mem_free(next.text);
+    }
+    run->is_handling = false;
+}
+
+/* --- what the table asks for --- */
+
+static void run_create_pod(struct run *run)
+{
+    OWNED_TEXT char *notes = joblog_notes_for_pod(run->log);
+
+    tries_create(run->tries, notes);
+}
+
+static void run_read_log(struct run *run)
+{
+    joblog_read(run->log, attempt_status(attempt_of(run))->node);
+}
+
+static void run_delete_pod(struct run *run)
+{
+    tries_drop_previous(run->tries);
+    if (run->state == JOB_CLEANING && attempt_of(run) == NULL)
+        run_tell(run, JOB_POD_DELETED, REASON_NONE, NULL);
+    else if (run->state == JOB_CLEANING)
+        attempt_end(attempt_of(run), !run->verdict.has_result);
+    else if (attempt_of(run) != NULL)
+        attempt_delete(attempt_of(run));
+}
+
+static void run_report_result(struct run *run)
+{
     timer_stop(&run->status_timer);
-    timer_stop(&run->outside_timer);
-    timer_stop(&run->order_timer);
-    follow_free(run->follow);
-    run->follow = NULL;
+    ending_by_result(&run->ending);
+}
+
+static void run_report_ruling(struct run *run)
+{
+    timer_stop(&run->status_timer);
+    if (run->verdict.has_result)
+        ending_by_result(&run->ending);
+    else
+        ending_by_status(&run->ending, attempt_status(attempt_of(run)));
+}
+
+static void run_over_due(void *owner)
+{
+    struct run *run = owner;
+
+    run->events->over(run->owner, run);
+}
+
+static void run_forget(struct run *run)
+{
+    loop_after(run_loop(run), &run->over_timer, 0, run_over_due, run);
+}
+
+/* --- another attempt --- */
+
+static void run_pause_over(void *owner)
+{
+    run_tell(owner, JOB_TRY_AGAIN, REASON_NONE, NULL);
+}
+
+static void run_give_up(struct run *run, const char *why)
+{
+    OWNED_TEXT char *text =
+        mem_format("the pod never began (attempt %u): %s%s", tries_number(run->tries), why, run->verdict.text);
+
+    run_tell(run, JOB_CANNOT_START, REASON_SYSTEM, text);
+}
+
+static void run_say_attempt(struct run *run)
+{
+    OWNED_TEXT char *line = mem_format("Attempt %u of %u never began: %s; trying again", tries_number(run->tries),
+                                       tries_most(), run->verdict.text);
+
+    say_event(&run->job, LOG_WARN, "job_attempt_failed", LOG_NUMBER("attempt", tries_number(run->tries)),
+              LOG_TEXT("why", run->verdict.text));
+    joblog_note(run->log, line);
+}
+
+static void run_retry_same(struct run *run)
+{
+    if (run->entry->frame->stopping)
+        run_give_up(run, "the runner is being stopped, and ");
+    else
+        tries_pause_same(run->tries, run->wait_ms);
+}
+
+static void run_retry_next(struct run *run)
+{
+    if (run->entry->frame->stopping) {
+        run_give_up(run, "the runner is being stopped, and ");
+    } else if (!tries_has_another(run->tries)) {
+        run_give_up(run, "");
+    } else {
+        run_say_attempt(run);
+        tries_pause_next(run->tries);
+    }
+}
+
+/* --- the table --- */
+
+/* What belongs to leaving one state and entering another, whatever the event. */
+static void run_change_state(struct run *run, const struct job_step_taken *step)
+{
+    if (run->state == JOB_RETRYING && step->next != JOB_RETRYING)
+        tries_stop_pause(run->tries);
+    if (step->next == JOB_ENDING && attempt_of(run) != NULL)
+        attempt_settle(attempt_of(run));
+    if ((step->actions & ACT_RETRY) != 0) {
+        timer_stop(&run->status_timer);
+        tries_leave(run->tries);
+        joblog_leave_pod(run->log);
+    }
+    run->state = step->next;
 }
 
 /* The only place where a job's state changes. */
-void run_handle(struct run *run, enum job_event event)
+static void run_handle(struct run *run, const struct news *news)
 {
     static const struct {
         enum job_action action;
-        void (*does)(struct run *run);
-    } doers[] = {
-        { ACT_CREATE_POD, run_create_pod },       { ACT_STORE_PLAN, run_store_plan },
-        { ACT_AWAIT_START, run_await_start },     { ACT_FOLLOW_LOG, run_follow_log },
-        { ACT_ORDER_CANCEL, run_order_cancel },   { ACT_DELETE_POD, run_delete_pod },
-        { ACT_REPORT_RESULT, run_report_result }, { ACT_REPORT_RULING, run_report_ruling },
-        { ACT_REPORT_CAUSE, run_report_cause },   { ACT_REPORT_CANCEL, run_report_cancel },
+        void (*act)(struct run *run);
+        void (*of_attempt)(struct attempt *attempt);
+        void (*of_ending)(const struct ending *ending);
+    } acts[] = {
+        { ACT_CREATE_POD, .act = run_create_pod },
+        { ACT_STORE_PLAN, .of_attempt = attempt_store_plan },
+        { ACT_AWAIT_START, .of_attempt = attempt_await_start },
+        { ACT_FOLLOW_LOG, .act = run_read_log },
+        { ACT_ORDER_CANCEL, .of_attempt = attempt_order_cancel },
+        { ACT_DELETE_POD, .act = run_delete_pod },
+        { ACT_REPORT_RESULT, .act = run_report_result },
+        { ACT_REPORT_RULING, .act = run_report_ruling },
+        { ACT_REPORT_CAUSE, .of_ending = ending_by_cause },
+        { ACT_REPORT_CANCEL, .of_ending = ending_by_cancel },
+        { ACT_RETRY, .act = run_retry_next },
+        { ACT_RETRY_SAME, .act = run_retry_same },
+        { ACT_ABANDON, .of_ending = ending_abandon },
+        { ACT_FORGET, .act = run_forget },
     };
-    struct job_step_taken step = job_machine(run->state, event);
+    const struct job_step_taken step = job_machine(run->state, news->event);
+    const enum job_state before = run->state;
 
     if (!step.known) {
-        run_event(run, LOG_ERROR, "job_event_unexpected", LOG_TEXT("state", job_state_name(run->state)),
-                  LOG_TEXT("on", job_event_name(event)));
+        say_event(&run->job, LOG_ERROR, "job_event_unexpected", LOG_TEXT("state", job_state_name(run->state)),
+                  LOG_TEXT("on", job_event_name(news->event)));
         return;
     }
-    if (run->state != step.next)
-        run_event(run, LOG_DEBUG, "job_state", LOG_TEXT("from", job_state_name(run->state)),
-                  LOG_TEXT("on", job_event_name(event)), LOG_TEXT("to", job_state_name(step.next)));
-    if (run->state == JOB_RETRYING && step.next != JOB_RETRYING)
-        timer_stop(&run->retry_timer);
-    if (step.next == JOB_ENDING || step.next == JOB_RETRYING)
-        run_stop_waiting(run);
-    else if (step.next == JOB_RUNNING)
-        run_stop_notes(run);
-    if (step.next == JOB_RETRYING && run->state != JOB_RETRYING)
-        run_leave_attempt(run);
-    run->state = step.next;
-    for (size_t i = 0; i < COUNT_OF(doers); i++)
-        if (step.actions & doers[i].action)
-            doers[i].does(run);
-    if (step.actions & (ACT_RETRY | ACT_RETRY_SAME))
-        run_retry(run, (step.actions & ACT_RETRY_SAME) != 0);
-    if (step.actions & ACT_ABANDON)
-        trace_abandon(run->trace);
-    if (step.actions & ACT_FORGET)
-        loop_after(run->controller->loop, &run->free_timer, 0, run_free_due, run);
-}
-
-void run_fail(struct run *run, enum job_event event, enum reason reason, const char *text)
-{
-    if (run->state >= JOB_ENDING) {
-        run_handle(run, event); /* what is reported is fixed */
-        return;
-    }
-    run->cause = reason;
-    run->cause_is_system = reason != REASON_SCRIPT && reason != REASON_TIMEOUT;
-    run_set_cause(run, text);
-    run_handle(run, event);
-}
-
-static void run_cancel_wished(void *owner, bool gracefully)
-{
-    struct run *run = owner;
-
-    run_event(run, LOG_INFO, "job_cancel", LOG_TRUTH("graceful", gracefully),
-              LOG_TEXT("state", job_state_name(run->state)));
-    run_handle(run, gracefully ? JOB_CANCEL : JOB_ABORT);
-}
-
-static void run_trace_wants(void *owner)
-{
-    struct run *run = owner;
-
-    run_log_rewind(run);
-    run_pump(run);
-}
-
-static void run_limit_due(void *owner)
-{
-    struct run *run = owner;
-    OWNED_TEXT char *text =
-        mem_format("the job passed its time limit%s", run->pod != NULL ? ", and nothing is heard of its pod" : "");
-
-    run_fail(run, JOB_CANNOT_START, REASON_TIMEOUT, text);
-}
-
-void run_start_limit(struct run *run, int64_t limit_s, int64_t age_s)
-{
-    int64_t left_s = limit_s + run->intake->runner->kubernetes.poll_timeout_s + RUN_LIMIT_SPARE_S - age_s;
-
-    loop_after(run->controller->loop, &run->limit_timer, left_s > 0 ? (uint64_t)left_s * 1000 : 0, run_limit_due, run);
-}
-
-bool run_is_unsafe(const struct run *run)
-{
-    switch (run->state) {
-    case JOB_ACCEPTING:
-    case JOB_CREATING:
-    case JOB_STORING:
-    case JOB_RETRYING:
-    case JOB_ENDING: /* our own last lines are not in the pod */
-        return true;
-    case JOB_CLEANING:
-        return run->delete_call != NULL || run->delete_timer != NULL || run->create_call != NULL;
-    case JOB_STARTING:
-    case JOB_RUNNING:
-    case JOB_DONE:
-    case JOB_STATES:
-        break;
-    }
-    return false;
-}
-
-static void run_reported(void *owner, const struct error *error)
-{
-    struct run *run = owner;
-    struct controller *controller = run->controller;
-    double seconds = (double)(loop_now_ms(controller->loop) - run->received_ms) / 1000;
-    bool good = run->has_result && run->result.outcome == OUTCOME_SUCCESS;
-
-    timer_stop(&run->limit_timer);
-    if (error->blame != BLAME_NONE)
-        run_event(run, LOG_ERROR, "job_report_failed", LOG_TEXT("error", error->text));
-    controller->jobs_succeeded += good;
-    controller->jobs_failed += !good;
-    run_event(run, good ? LOG_INFO : LOG_WARN, good ? "Job succeeded" : "Job failed",
-              LOG_SECONDS("duration_s", seconds),
-              LOG_TEXT("result", run->has_result ? outcome_name(run->result.outcome) : "none"),
-              LOG_TEXT("reason", reason_name(run->has_result ? run->result.reason : run->cause)),
-              LOG_NUMBER("bytes", trace_bytes(run->trace)),
-              LOG_NUMBER("repairs", run->follow != NULL ? follow_repairs(run->follow) : 0));
-    run_handle(run, JOB_REPORTED);
-}
-
-static const struct trace_events run_trace_events = { .cancel = run_cancel_wished,
-                                                      .wants = run_trace_wants,
-                                                      .reported = run_reported };
-
-static void run_accept_answered(void *owner, bool go, bool canceling)
-{
-    struct run *run = owner;
-
-    if (go)
-        run_handle(run, JOB_ACCEPTED);
-    else
-        run_handle(run, canceling ? JOB_CANCEL : JOB_REFUSED);
-}
-
-struct run *run_begin(struct intake *intake, uint64_t job_id, const char *job_token)
-{
-    struct controller *controller = intake->controller;
-    struct run *run = mem_new(sizeof(*run));
-
-    run->controller = controller;
-    run->intake = intake;
-    run->cluster = intake->cluster;
-    run->state = JOB_ACCEPTING;
-    run->job_id = job_id;
-    run->job_token = mem_text(job_token);
-    run->attempt = 1;
-    run->log_end = UINT64_MAX;
-    run->attempts = (struct backoff){ .first_ms = 1000, .most_ms = 15000, .tries_most = RUN_ATTEMPTS_MOST - 1 };
-    run->received_ms = loop_now_ms(controller->loop);
-    list_append(&controller->runs, &run->node);
-    controller->run_count++;
-    controller->jobs_received++;
-    intake->jobs++;
-    return run;
-}
-
-void run_open_trace(struct run *run, bool debug_trace)
-{
-    struct trace_input input = {
-        .dataops = run->intake->dataops,
-        .loop = run->controller->loop,
-        .job_id = run->job_id,
-        .job_token = run->job_token,
-        .failure_reasons = run->reasons,
-        .failure_reason_count = run->reason_count,
-        .debug_trace = debug_trace,
-        .final_tries = RUN_FINAL_TRIES,
-        .resumed = run->adopted,
-    };
-
-    run->trace = trace_new(&input, &run_trace_events, run);
-}
-
-struct run *run_new_failed(struct intake *intake, uint64_t job_id, const char *job_token, const struct error *error)
-{
-    struct run *run = run_begin(intake, job_id, job_token);
-
-    run_learn_masking(run); /* the error names places and keys of the payload, no values */
-    run_event(run, LOG_WARN, "job_refused", LOG_TEXT("error", error->text));
-    run->cause_exit_code = 3;
-    run_open_trace(run, false);
-    run_fail(run, JOB_CANNOT_START, REASON_SYSTEM, error->text);
-    return run;
-}
-
-/* The job's variables with what this runner adds, and what is true whatever they say. */
-static int run_merge_variables(struct run *run, struct error *error)
-{
-    const struct pod_merge_input input = {
-        .job = run->job,
-        .runner = run->intake->runner,
-        .short_token = run->intake->short_token,
-        .version = DATAOPS_VERSION,
-        .revision = DATAOPS_REVISION,
-        .ca_pem = run->intake->ca_pem,
-    };
-
-    if (pod_merge(&input, &run->facts, &run->variables, error) < 0)
-        return -1;
-    run_learn_masking(run);
-    run->image = pod_image(run->job, &run->variables, run->intake->runner, error);
-    return run->image == NULL ? -1 : 0;
-}
-
-/* DataOps restricts who sees the log of a job that traces its shell. */
-static bool debug_trace_wished(const struct job *job)
-{
-    const char *wish = job_variable(job, "CI_DEBUG_TRACE");
-    bool value = false;
-
-    return wish != NULL && boolean_parse(wish, &value) == 0 && value;
-}
-
-struct run *run_new(struct intake *intake, const char *payload, size_t length)
-{
-    struct error error = ERROR_NONE;
-    uint64_t id = 0;
-    char *token = NULL;
-    struct job *job = job_parse(payload, length, &id, &token, &error);
-    struct run *run = NULL;
-
-    if (job == NULL) {
-        if (id != 0 && token != NULL)
-            run = run_new_failed(intake, id, token, &error);
+    if (news->text != NULL && run->state < JOB_ENDING) /* after that, what is reported is fixed */
+        ending_set_cause(&run->ending, news->reason, run->verdict.exit_code, news->text);
+    run_change_state(run, &step);
+    if (before != run->state)
+        say_event(&run->job, LOG_DEBUG, "job_state", LOG_TEXT("from", job_state_name(before)),
+                  LOG_TEXT("on", job_event_name(news->event)), LOG_TEXT("to", job_state_name(run->state)));
+    for (size_t i = 0; i < COUNT_OF(acts); i++) {
+        if ((step.actions & acts[i].action) == 0)
+            continue;
+        if (acts[i].act != NULL)
+            acts[i].act(run);
+        else if (acts[i].of_attempt != NULL)
+            acts[i].of_attempt(attempt_of(run));
         else
-            log_event(LOG_ERROR, "payload_unreadable", LOG_TEXT("runner", intake->short_token),
-                      LOG_TEXT("error", error.text));
-        mem_free(token);
-        return run;
+            acts[i].of_ending(&run->ending);
     }
-    mem_free(token);
-    run = run_begin(intake, job->id, job->token);
-    run->job = job;
-    run_learn_masking(run);
-    run->job_name = mem_text(job->name);
-    run->reason_count = job->failure_reason_count;
-    run->reasons = mem_new_array(run->reason_count + 1, sizeof(*run->reasons));
-    for (size_t i = 0; i < run->reason_count; i++)
-        run->reasons[i] = mem_text(job->failure_reasons[i]);
-    OWNED_TEXT char *repository = url_for_people(job->repo_url);
-    run_event(run, LOG_INFO, "Checking for jobs... received", LOG_TEXT("repo_url", repository),
-              LOG_TEXT("runner", intake->short_token));
-    run_open_trace(run, debug_trace_wished(job));
-    if (job->unsupported != NULL) {
-        run->cause_exit_code = 3;
-        run_fail(run, JOB_CANNOT_START, REASON_SYSTEM, job->unsupported);
-    } else if (run_merge_variables(run, &error) < 0) {
-        run_fail(run, JOB_CANNOT_START, REASON_CONFIGURATION, error.text);
-    } else {
-        run_start_limit(run, job->timeout_s, 0);
-        trace_accept(run->trace, run_accept_answered);
+}
+
+/* --- what the attempt says --- */
+
+static void run_pod_created(void *owner, const char *found_notes)
+{
+    struct run *run = owner;
+    const struct cluster *cluster = run->entry->cluster;
+
+    joblog_has_pod(run->log, cluster_kube(cluster), cluster_namespace(cluster), attempt_pod(attempt_of(run)),
+                   found_notes);
+    run_tell(run, JOB_POD_CREATED, REASON_NONE, NULL);
+}
+
+static void run_delayed(void *owner, enum job_event event, const struct patience_advice *advice)
+{
+    struct run *run = owner;
+
+    if (event == JOB_POD_DELAYED && !attempt_may_have_pod(attempt_of(run)))
+        joblog_has_no_pod(run->log);
+    if (tries_remember_line(run->tries, advice->text)) {
+        OWNED_TEXT char *line =
+            mem_format("Waiting for %s: %s", advice->is_quota ? "quota" : "Kubernetes", advice->text);
+        joblog_note(run->log, line);
     }
-    return run;
+    if (advice->is_quota)
+        tries_drop_previous(run->tries); /* its pod counts, too */
+    run->wait_ms = advice->wait_ms;
+    run_tell(run, event, REASON_SYSTEM, advice->text);
+}
+
+static void run_is_safe(void *owner)
+{
+    struct run *run = owner;
+
+    tries_drop_previous(run->tries);
+    say_event(&run->job, LOG_DEBUG, "job_safe", LOG_NUMBER("after_ms", loop_now_ms(run_loop(run)) - run->received_ms));
+    run_tell(run, JOB_PLAN_STORED, REASON_NONE, NULL);
 }
 
 static void run_status_due(void *owner)
 {
     struct run *run = owner;
 
-    run->log_over = true;
-    run_handle(run, JOB_POD_OVER);
+    joblog_stop_reading(run->log);
+    run_tell(run, JOB_POD_OVER, REASON_NONE, NULL);
 }
 
 /* The termination message is a second copy of the end record: it needs no log. */
-static void run_read_termination(struct run *run)
+static void run_courier_ended(void *owner, const char *termination)
 {
-    struct error error = ERROR_NONE;
+    struct run *run = owner;
+    struct error ignored = ERROR_NONE; /* it may be cut or missing: then the log decides */
 
-    if (!run->has_result && !run->tail_made && run->status.courier.termination[0] != '\0' &&
-        result_parse(run->status.courier.termination, strlen(run->status.courier.termination), &run->result, &error) ==
-            0)
-        run->has_result = true;
+    if (!run->verdict.has_result && run->state < JOB_ENDING && termination[0] != '\0' &&
+        verdict_read(&run->verdict, termination, strlen(termination), &ignored) < 0)
+        say_event(&run->job, LOG_DEBUG, "termination_message_unreadable", LOG_TEXT("error", ignored.text));
+    if (joblog_is_read(run->log))
+        joblog_container_over(run->log);
+    else if (run->status_timer == NULL)
+        loop_after(run_loop(run), &run->status_timer, STATUS_GRACE_MS, run_status_due, run);
 }
 
-/* build ended, and it may have run the script before: only courier's log tells that it did not. A kubelet that was
- * started again may refuse a pod that ran, and shows no containers of it. */
-static bool run_must_ask_log(const struct run *run)
+static void run_pod_vanished(void *owner)
 {
-    const struct container_status *courier = &run->status.courier, *build = &run->status.build;
+    const struct run *run = owner;
 
-    if (courier->state == CONTAINER_UNKNOWN && build->state == CONTAINER_UNKNOWN)
-        return run->follow != NULL;
-    return build->state == CONTAINER_TERMINATED && build->exit_code != POD_START_ERROR &&
-           (courier->state == CONTAINER_RUNNING || courier->state == CONTAINER_TERMINATED);
+    joblog_pod_gone(run->log);
 }
 
-static void run_check_start(struct run *run)
+static void run_pod_over(void *owner)
 {
-    enum reason reason = REASON_SYSTEM;
-    char why[512];
+    struct run *run = owner;
 
-    if (pod_never_began(&run->status, run->spoke, why)) {
-        if (!run_must_ask_log(run)) {
-            run_set_cause(run, why);
-            run_handle(run, JOB_NEVER_BEGAN);
-        } else if (run->state == JOB_STARTING) {
-            run_handle(run, JOB_POD_RUNS);
-            follow_container_over(run->follow);
-        }
-    } else if (!run->spoke && pod_cannot_start(&run->status, &reason, why)) {
-        run_fail(run, JOB_CANNOT_START, reason, why);
-    }
-}
-
-/* Nothing more will come from the pod. */
-static void run_pod_over(struct run *run)
-{
-    if (run->follow != NULL)
-        follow_container_over(run->follow);
+    if (joblog_is_read(run->log))
+        joblog_container_over(run->log);
     else
         run_status_due(run);
 }
 
-static void run_outside_due(void *owner)
+static void run_only_log_knows(void *owner)
+{
+    const struct run *run = owner;
+
+    joblog_container_over(run->log);
+}
+
+static void run_line(void *owner, const char *text)
+{
+    const struct run *run = owner;
+
+    joblog_note(run->log, text);
+}
+
+static const struct attempt_events attempt_events = {
+    .happened = run_tell,
+    .delayed = run_delayed,
+    .created = run_pod_created,
+    .safe = run_is_safe,
+    .ended = run_courier_ended,
+    .only_log_knows = run_only_log_knows,
+    .vanished = run_pod_vanished,
+    .over = run_pod_over,
+    .line = run_line,
+};
+
+/* --- what the log says --- */
+
+static void run_accepted(void *owner, bool go, bool canceling)
+{
+    run_tell(owner, go ? JOB_ACCEPTED : canceling ? JOB_CANCEL : JOB_REFUSED, REASON_NONE, NULL);
+}
+
+/* No further attempt will be made, so the payload with its secrets is not needed any more. */
+static void run_courier_spoke(void *owner)
 {
     struct run *run = owner;
 
-    run_event(run, LOG_WARN, "pod_does_not_end", LOG_TEXT("pod", run->pod));
-    if (run->state == JOB_STARTING || run->state == JOB_RUNNING)
-        run_pod_over(run);
+    attempt_courier_spoke(attempt_of(run));
+    workload_clear(&run->workload);
+    run_tell(run, JOB_SPOKE, REASON_NONE, NULL);
 }
 
-/* Somebody else deleted it: courier gets its grace; a node that is gone never says more. */
-static void run_watch_deletion(struct run *run)
+/* Nothing of the job ran, and DataOps has no byte of this attempt: it is not the job's end. */
+static bool run_log_proves_no_start(struct run *run, char why[512])
 {
-    int64_t grace_s = run->intake->runner->kubernetes.grace_s + RUN_OUTSIDE_PATIENCE_S;
+    struct verdict *verdict = &run->verdict;
 
-    if (run->status.deleting && run->outside_timer == NULL)
-        loop_after(run->controller->loop, &run->outside_timer, (uint64_t)grace_s * 1000, run_outside_due, run);
-}
-
-static bool courier_began(const struct pod_status *status)
-{
-    return status->courier.state == CONTAINER_RUNNING || status->courier.state == CONTAINER_TERMINATED;
-}
-
-/* The pod has its plan and courier may be at work. */
-static void run_watch_pod(struct run *run)
-{
-    const struct pod_status *status = &run->status;
-
-    run_watch_build(run);
-    run_watch_deletion(run);
-    if (courier_began(status))
-        run_handle(run, JOB_POD_RUNS);
-    if (status->courier.state != CONTAINER_TERMINATED && !pod_is_over(status))
-        return;
-    run_read_termination(run);
-    if (run->follow != NULL)
-        follow_container_over(run->follow);
-    else if (run->status_timer == NULL)
-        loop_after(run->controller->loop, &run->status_timer, RUN_STATUS_GRACE_MS, run_status_due, run);
-}
-
-void run_pod_changed(struct run *run, const struct pod_status *status)
-{
-    if (run->uid != NULL && strcmp(run->uid, status->uid) != 0)
-        return;
-    if (&run->status != status)
-        run->status = *status;
-    if (run->uid == NULL)
-        return; /* looked at once the create was answered */
-    /* courier's container needs the Secret to be created at all */
-    if (run->state == JOB_STORING && courier_began(status)) {
-        run_plan_is_stored(run);
-        return;
+    if (run->state != JOB_STARTING)
+        return false;
+    if (verdict->has_result && verdict->result.outcome == OUTCOME_NEVER_BEGAN) {
+        verdict_drop_result(verdict);
+        snprintf(why, 512, "%s", verdict->result.message);
+        return true;
     }
-    if (run->state == JOB_STORING || run->state == JOB_STARTING || run->state == JOB_RUNNING)
-        run_check_start(run);
-    if (run->state == JOB_STARTING || run->state == JOB_RUNNING)
-        run_watch_pod(run);
+    return !verdict->has_result && joblog_was_read_whole(run->log) &&
+           pod_never_began(attempt_status(attempt_of(run)), false, why);
 }
 
-void run_pod_gone(struct run *run)
+static void run_log_ended(void *owner)
 {
-    run_event(run, LOG_DEBUG, "pod_gone", LOG_TEXT("pod", run->pod), LOG_TEXT("state", job_state_name(run->state)));
-    run->pod_deleted = true;
-    if (run->follow != NULL)
-        follow_pod_gone(run->follow);
-    if (run->state == JOB_CLEANING || run->state == JOB_RETRYING)
-        run_handle(run, JOB_POD_DELETED);
-    else if (run->state == JOB_STORING || run->state == JOB_STARTING || run->state == JOB_RUNNING)
-        run_pod_over(run);
+    struct run *run = owner;
+    char why[512];
+
+    if (run_log_proves_no_start(run, why))
+        run_tell(run, JOB_NEVER_BEGAN, REASON_SYSTEM, why);
+    else
+        run_tell(run, run->verdict.has_result ? JOB_RESULT : JOB_POD_OVER, REASON_NONE, NULL);
 }
 
-static void run_clear_job(struct run *run)
+static void run_log_over(void *owner, const char *end, size_t length)
 {
-    variables_clear(&run->variables);
-    job_facts_clear(&run->facts);
-    job_free(run->job);
-    run->job = NULL;
+    struct run *run = owner;
+    struct error error = ERROR_NONE;
+
+    if (end != NULL && verdict_read(&run->verdict, end, length, &error) < 0)
+        say_event(&run->job, LOG_ERROR, "end_record_unreadable", LOG_TEXT("error", error.text));
+    if (run->verdict.has_result)
+        run_log_ended(run);
+    else
+        loop_after(run_loop(run), &run->status_timer, STATUS_GRACE_MS, run_log_ended, run);
 }
 
-/* Courier spoke: no further attempt will be made, so the payload with its secrets is not needed any more. */
-void run_spoke(struct run *run)
+static void run_cancel_wanted(void *owner, bool gracefully)
 {
-    run->spoke = true;
-    run->spoke_ms = loop_now_ms(run->controller->loop);
-    run_clear_job(run);
-    run_handle(run, JOB_SPOKE);
+    struct run *run = owner;
+
+    say_event(&run->job, LOG_INFO, "job_cancel", LOG_TRUTH("graceful", gracefully),
+              LOG_TEXT("state", job_state_name(run->state)));
+    run_tell(run, gracefully ? JOB_CANCEL : JOB_ABORT, REASON_NONE, NULL);
+}
+
+static void run_reported(void *owner, const struct error *error)
+{
+    struct run *run = owner;
+    const struct verdict *verdict = &run->verdict;
+    double seconds = (double)(loop_now_ms(run_loop(run)) - run->received_ms) / 1000;
+    bool is_good = verdict_is_success(verdict);
+
+    timer_stop(&run->limit_timer);
+    if (error->blame != BLAME_NONE)
+        say_event(&run->job, LOG_ERROR, "job_report_failed", LOG_TEXT("error", error->text));
+    run->events->reported(run->owner, is_good);
+    say_event(&run->job, is_good ? LOG_INFO : LOG_WARN, is_good ? "Job succeeded" : "Job failed",
+              LOG_SECONDS("duration_s", seconds),
+              LOG_TEXT("result", verdict->has_result ? outcome_name(verdict->result.outcome) : "none"),
+              LOG_TEXT("reason", reason_name(verdict_reason(verdict))), LOG_NUMBER("bytes", joblog_bytes(run->log)),
+              LOG_NUMBER("repairs", joblog_repairs(run->log)));
+    run_tell(run, JOB_REPORTED, REASON_NONE, NULL);
+}
+
+static const struct joblog_events joblog_events = {
+    .accepted = run_accepted,
+    .spoke = run_courier_spoke,
+    .over = run_log_over,
+    .cancel = run_cancel_wanted,
+    .reported = run_reported,
+};
+
+/* --- life --- */
+
+static void run_limit_due(void *owner)
+{
+    struct run *run = owner;
+    OWNED_TEXT char *text = mem_format("the job passed its time limit%s",
+                                       attempt_of(run) != NULL ? ", and nothing is heard of its pod" : "");
+
+    run_tell(run, JOB_CANNOT_START, REASON_TIMEOUT, text);
+}
+
+/* The job is given up when its limit has passed: limit_s counts from age_s ago. */
+static void run_start_limit(struct run *run, int64_t limit_s, int64_t age_s)
+{
+    int64_t left_s = limit_s + run->entry->runner->kubernetes.poll_timeout_s + LIMIT_SPARE_S - age_s;
+
+    loop_after(run_loop(run), &run->limit_timer, left_s > 0 ? (uint64_t)left_s * 1000 : 0, run_limit_due, run);
+}
+
+/* Takes what job holds. */
+static struct run *run_begin(struct entry *entry, struct sealed_job *job, const struct run_events *events, void *owner)
+{
+    struct run *run = mem_new(sizeof(*run));
+
+    run->entry = entry;
+    run->events = events;
+    run->owner = owner;
+    run->state = JOB_ACCEPTING;
+    run->job = *job;
+    *job = (struct sealed_job){ 0 };
+    run->received_ms = loop_now_ms(run_loop(run));
+    run->tries = tries_new(&(struct tries_input){
+        .entry = entry,
+        .job = &run->job,
+        .workload = &run->workload,
+        .events = &attempt_events,
+        .pause_over = run_pause_over,
+        .owner = run,
+    });
+    return run;
+}
+
+static void run_open_log(struct run *run, bool debug_trace, bool resumed, const char *found_notes)
+{
+    const struct joblog_input input = {
+        .loop = run_loop(run),
+        .dataops = run->entry->dataops,
+        .job = &run->job,
+        .debug_trace = debug_trace,
+        .resumed = resumed,
+        .found_notes = found_notes,
+    };
+
+    run->log = joblog_new(&input, &joblog_events, run);
+    run->ending = (struct ending){ .job = &run->job, .log = run->log, .verdict = &run->verdict };
+}
+
+static void run_fail_at_once(struct run *run, enum reason reason, int exit_code, const char *text)
+{
+    run->verdict.exit_code = exit_code;
+    run_tell(run, JOB_CANNOT_START, reason, text);
+}
+
+struct run *run_new_failed(struct entry *entry, uint64_t job_id, const char *job_token, const struct error *error,
+                           const struct run_events *events, void *owner)
+{
+    struct sealed_job sealed = sealed_job_of(entry->runner->url, entry->short_token, job_id, job_token);
+    struct run *run;
+
+    sealed.masking = masking_of(NULL, NULL); /* the error names places and keys of the payload, no values */
+    run = run_begin(entry, &sealed, events, owner);
+    say_event(&run->job, LOG_WARN, "job_refused", LOG_TEXT("error", error->text));
+    run_open_log(run, false, false, NULL);
+    run_fail_at_once(run, REASON_SYSTEM, 3, error->text);
+    return run;
+}
+
+struct run *run_new(struct entry *entry, struct job *job, const struct run_events *events, void *owner)
+{
+    struct error error = ERROR_NONE;
+    struct sealed_job sealed = sealed_job_of(entry->runner->url, entry->short_token, job->id, job->token);
+    OWNED_TEXT char *repository = url_for_people(job->repo_url);
+    struct run *run;
+
+    sealed_job_take(&sealed, job);
+    run = run_begin(entry, &sealed, events, owner);
+    int merged = workload_init(&run->workload, entry, job, &error);
+    run->job.masking = masking_of(job, &run->workload.variables);
+    say_event(&run->job, LOG_INFO, "Checking for jobs... received", LOG_TEXT("repo_url", repository),
+              LOG_TEXT("runner", entry->short_token));
+    run_open_log(run, job_traces_its_shell(job), false, NULL);
+    if (job->unsupported != NULL) {
+        run_fail_at_once(run, REASON_SYSTEM, 3, job->unsupported);
+    } else if (merged < 0) {
+        run_fail_at_once(run, REASON_CONFIGURATION, 0, error.text);
+    } else {
+        run_start_limit(run, job->timeout_s, 0);
+        joblog_accept(run->log);
+    }
+    return run;
+}
+
+struct run *run_resume(struct entry *entry, struct sealed_text *sealed, const struct cJSON *pod,
+                       const struct run_events *events, void *owner)
+{
+    struct run *run = run_begin(entry, &sealed->job, events, owner);
+    const struct cluster *cluster = entry->cluster;
+    int64_t age_s = loop_wall_us(run_loop(run)) / 1000000 - sealed->created_unix_s;
+    const char *notes = json_text(json_at(pod, "metadata.annotations"), POD_ANNOTATION_NOTES, NULL);
+
+    tries_resume(run->tries, sealed->attempt, pod);
+    say_event(&run->job, LOG_INFO, "job_adopted", LOG_TEXT("pod", attempt_pod(attempt_of(run))));
+    run_open_log(run, false, true, notes);
+    joblog_has_pod(run->log, cluster_kube(cluster), cluster_namespace(cluster), attempt_pod(attempt_of(run)), NULL);
+    run_start_limit(run, run->job.timeout_s, age_s > 0 ? age_s : 0);
+    run_tell(run, JOB_ADOPTED, REASON_NONE, NULL);
+    attempt_look(attempt_of(run));
+    return run;
+}
+
+void run_stop(struct run *run)
+{
+    if (run->state == JOB_RETRYING)
+        run_tell(run, JOB_CANNOT_START, REASON_SYSTEM, "the runner was stopped before the job's pod began");
 }
 
 void run_free(struct run *run)
 {
-    struct controller *controller = run->controller;
-
-    kube_cancel(run->create_call);
-    kube_cancel(run->store_call);
-    kube_cancel(run->delete_call);
-    kube_cancel(run->order_call);
-    kube_cancel(run->notes_call);
-    timer_stop(&run->retry_timer);
+    if (run == NULL)
+        return;
     timer_stop(&run->status_timer);
-    timer_stop(&run->gone_timer);
-    timer_stop(&run->delete_timer);
-    timer_stop(&run->order_timer);
-    timer_stop(&run->notes_timer);
-    timer_stop(&run->outside_timer);
     timer_stop(&run->limit_timer);
-    timer_stop(&run->free_timer);
-    run_stop_waiting(run);
-    follow_free(run->follow);
-    trace_free(run->trace);
-    if (run->pod != NULL && strmap_get(&run->cluster->runs, run->pod) == run)
-        strmap_remove(&run->cluster->runs, run->pod);
-    run_clear_job(run);
-    for (size_t i = 0; i < run->reason_count; i++)
-        mem_free(run->reasons[i]);
-    mem_free(run->reasons);
-    strbuf_clear(&run->notes);
-    strbuf_clear(&run->tail);
-    mem_free(run->holes);
-    mem_wipe_free(run->job_token, strlen(run->job_token));
-    mem_free(run->job_name);
-    mem_free(run->image);
-    run_bury_old(run);
-    mem_free(run->pod);
-    mem_free(run->uid);
-    mem_free(run->plan_key);
-    masking_free(run->masking);
-    list_remove(&run->node);
-    controller->run_count--;
-    run->intake->jobs--;
+    timer_stop(&run->over_timer);
+    tries_free(run->tries);
+    joblog_free(run->log);
+    workload_clear(&run->workload);
+    sealed_job_clear(&run->job);
+    news_clear(&run->news);
     mem_free(run);
-    intake_has_room(controller);
+}
+
+bool run_is_unsafe(const struct run *run)
+{
+    if (run->state == JOB_CLEANING)
+        return attempt_of(run) != NULL && attempt_is_asking(attempt_of(run));
+    return job_state_is_unsafe(run->state);
+}
+
+const struct entry *run_entry(const struct run *run)
+{
+    return run->entry;
+}
+
+struct run_view run_view(const struct run *run)
+{
+    return (struct run_view){
+        .state = run->state,
+        .has_payload = run->workload.job != NULL,
+        .has_spoken = joblog_has_spoken(run->log),
+        .trace_wanted = joblog_wanted(run->log),
+        .attempt = attempt_of(run),
+    };
 }

@@ -14,6 +14,7 @@ struct step {
 static const struct step table[JOB_STATES][JOB_EVENTS] = {
     [JOB_ACCEPTING] = {
         [JOB_ACCEPTED] = GO(JOB_CREATING, ACT_CREATE_POD),
+        [JOB_ADOPTED] = GO(JOB_STORING, ACT_NONE),
         [JOB_REFUSED] = GO(JOB_DONE, ACT_FORGET),
         [JOB_CANNOT_START] = GO(JOB_ENDING, ACT_REPORT_CAUSE),
         [JOB_CANCEL] = GO(JOB_ENDING, ACT_REPORT_CANCEL),
@@ -123,6 +124,25 @@ struct job_step_taken job_machine(enum job_state state, enum job_event event)
     return (struct job_step_taken){ .known = true, .next = step->next, .actions = step->actions };
 }
 
+bool job_state_is_unsafe(enum job_state state)
+{
+    switch (state) {
+    case JOB_ACCEPTING:
+    case JOB_CREATING:
+    case JOB_STORING:
+    case JOB_RETRYING:
+    case JOB_ENDING: /* our own last lines are not in the pod */
+        return true;
+    case JOB_STARTING:
+    case JOB_RUNNING:
+    case JOB_CLEANING:
+    case JOB_DONE:
+    case JOB_STATES:
+        break;
+    }
+    return false;
+}
+
 const char *job_state_name(enum job_state state)
 {
     static const char *const names[JOB_STATES] = { "accepting", "creating", "storing",  "starting", "running",
@@ -133,9 +153,9 @@ const char *job_state_name(enum job_state state)
 const char *job_event_name(enum job_event event)
 {
     static const char *const names[JOB_EVENTS] = {
-        "accepted",     "refused",  "pod_created", "pod_refused", "pod_delayed",  "plan_stored", "plan_refused",
-        "plan_delayed", "pod_runs", "spoke",       "never_began", "cannot_start", "result",      "pod_over",
-        "cancel",       "abort",    "try_again",   "reported",    "pod_deleted",
+        "accepted",     "adopted",      "refused",  "pod_created", "pod_refused", "pod_delayed",  "plan_stored",
+        "plan_refused", "plan_delayed", "pod_runs", "spoke",       "never_began", "cannot_start", "result",
+        "pod_over",     "cancel",       "abort",    "try_again",   "reported",    "pod_deleted",
     };
     return names[event];
 }

@@ -1,6 +1,7 @@
 #include "job/payload.h"
 
 #include "payload.h"
+#include "text/duration.h"
 #include "text/json.h"
 
 #include <limits.h>
@@ -201,6 +202,14 @@ const char *job_variable(const struct job *job, const char *key)
             return job->variables[i - 1].value;
     }
     return NULL;
+}
+
+bool job_traces_its_shell(const struct job *job)
+{
+    const char *wish = job_variable(job, "CI_DEBUG_TRACE");
+    bool value = false;
+
+    return wish && boolean_parse(wish, &value) == 0 && value;
 }
 
 static void free_lists(struct job *job)

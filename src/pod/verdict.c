@@ -131,6 +131,19 @@ bool pod_never_began(const struct pod_status *status, bool courier_spoke, char w
     return false;
 }
 
+bool pod_courier_began(const struct pod_status *status)
+{
+    return status->courier.state == CONTAINER_RUNNING || status->courier.state == CONTAINER_TERMINATED;
+}
+
+bool pod_only_log_knows(const struct pod_status *status, bool has_run)
+{
+    if (status->courier.state == CONTAINER_UNKNOWN && status->build.state == CONTAINER_UNKNOWN)
+        return has_run;
+    return status->build.state == CONTAINER_TERMINATED && status->build.exit_code != POD_START_ERROR &&
+           pod_courier_began(status);
+}
+
 bool pod_cannot_start(const struct pod_status *status, enum reason *reason, char why[512])
 {
     const struct container_status *both[] = { &status->courier, &status->build };

@@ -66,6 +66,8 @@ struct cJSON *pod_object(const struct wpod *pod)
     json_set_text(status, "phase", pod->phase);
     if (pod->reason[0] != '\0')
         json_set_text(status, "reason", pod->reason);
+    if (pod->message[0] != '\0')
+        json_set_text(status, "message", pod->message);
     condition = json_add_object(json_set_array(status, "conditions"));
     json_set_text(condition, "type", "PodScheduled");
     json_set_text(condition, "status", pod->scheduled ? "True" : "False");

@@ -118,7 +118,7 @@ struct wpod {
     char *name, uid[32], order[16], *notes;
     unsigned version;
     bool scheduled, refused, plan_stored, deleting, gone, started, pulling, lost;
-    char phase[16], reason[40];
+    char phase[16], reason[40], message[80];
     struct wstatus courier, build;
     enum pod_fate { FATE_RUNS, FATE_HOOK, FATE_COURIER_IMAGE, FATE_BUILD_IMAGE, FATE_REFUSED, FATE_NO_NODE } fate;
     /* courier */

@@ -136,7 +136,7 @@ static void a_pod_of_an_entry_that_is_not_configured_any_more_is_left_alone(void
     (void)state;
     orphan(5);
     controller = stage_start();
-    intake_set_token(&controller->intakes[0], "glrt-another-runner");
+    entry_set_token(controller_entry(controller, 0), "glrt-another-runner");
     stage_pass(10 * SECONDS);
     assert_int_equal(stage_said("no runner entry fits"), 1);
     assert_null(stage_run());
@@ -246,7 +246,7 @@ static void an_adopted_pod_that_never_began_has_no_further_attempt(void **state)
     (void)state;
     stage_trouble(NO_NODE, 1);
     stage_start();
-    STAGE_UNTIL(stage_run() != NULL && stage_run()->state == JOB_STARTING);
+    STAGE_UNTIL(stage_run() != NULL && run_view(stage_run()).state == JOB_STARTING);
     stage_kill();
     pod = stage_pod();
     pod->refused = pod->scheduled = true;
@@ -365,15 +365,16 @@ static void seal_again(struct controller *controller, struct wpod *pod, const ch
     OWNED_JSON struct cJSON *json = NULL;
     OWNED_TEXT char *sealed = NULL, *printed = NULL;
 
-    assert_int_equal(
-        state_open_sealed(controller->state, "jobs", pod->name, annotation(pod, POD_ANNOTATION_SEALED), &text), 0);
+    assert_int_equal(state_open_sealed(controller_frame(controller)->state, "jobs", pod->name,
+                                       annotation(pod, POD_ANNOTATION_SEALED), &text),
+                     0);
     json = json_parse(text.bytes, text.length, &error);
     strbuf_clear(&text);
     json_remove(json, name);
     if (value >= 0)
         json_set_int(json, name, value);
     printed = json_print(json);
-    sealed = state_seal(controller->state, "jobs", pod->name, printed);
+    sealed = state_seal(controller_frame(controller)->state, "jobs", pod->name, printed);
     set_annotation(pod, POD_ANNOTATION_SEALED, sealed);
 }
 

@@ -11,8 +11,9 @@ static void entries_of_one_namespace_share_a_watch(void **state)
     struct controller *controller = stage_start_with(NULL, SECOND_ENTRY(""));
 
     (void)state;
-    assert_int_equal(controller->intake_count, 2);
-    assert_ptr_equal(controller->intakes[0].cluster, controller->intakes[1].cluster);
+    assert_non_null(controller_entry(controller, 1));
+    assert_null(controller_entry(controller, 2));
+    assert_ptr_equal(controller_entry(controller, 0)->cluster, controller_entry(controller, 1)->cluster);
 }
 
 static void entries_of_two_namespaces_share_a_client(void **state)
@@ -20,10 +21,10 @@ static void entries_of_two_namespaces_share_a_client(void **state)
     struct controller *controller = stage_start_with(NULL, SECOND_ENTRY("namespace = \"other\"\n"));
 
     (void)state;
-    assert_ptr_not_equal(controller->intakes[0].cluster, controller->intakes[1].cluster);
-    assert_ptr_equal(controller->intakes[0].cluster->kube, controller->intakes[1].cluster->kube);
-    assert_string_equal(controller->intakes[0].cluster->ns, "other");
-    assert_true(controller->intakes[0].cluster->owns_kube != controller->intakes[1].cluster->owns_kube);
+    assert_ptr_not_equal(controller_entry(controller, 0)->cluster, controller_entry(controller, 1)->cluster);
+    assert_ptr_equal(cluster_kube(controller_entry(controller, 0)->cluster),
+                     cluster_kube(controller_entry(controller, 1)->cluster));
+    assert_string_equal(cluster_namespace(controller_entry(controller, 0)->cluster), "other");
 }
 
 static void entries_of_two_servers_share_nothing(void **state)
@@ -31,7 +32,8 @@ static void entries_of_two_servers_share_nothing(void **state)
     struct controller *controller = stage_start_with(NULL, SECOND_ENTRY("host = \"https://elsewhere\"\n"));
 
     (void)state;
-    assert_ptr_not_equal(controller->intakes[0].cluster->kube, controller->intakes[1].cluster->kube);
+    assert_ptr_not_equal(cluster_kube(controller_entry(controller, 0)->cluster),
+                         cluster_kube(controller_entry(controller, 1)->cluster));
 }
 
 static void events_that_were_lost_are_made_good_by_a_list(void **state)

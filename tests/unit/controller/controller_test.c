@@ -46,7 +46,7 @@ static void term_waits_for_the_open_request_and_makes_its_job_safe(void **state)
         struct controller *controller = stage_start_with("concurrent = 20\n", NULL);
 
         stage_pass(2 * SECONDS);
-        for (unsigned j = 0; j < 5000 && controller->open_requests == 0; j++)
+        for (unsigned j = 0; j < 5000 && controller_open_requests(controller) == 0; j++)
             stage_pass(1);
         job = stage_job();
         stage_signal(SIGTERM);
@@ -84,7 +84,7 @@ static void term_reports_a_job_that_waits_for_its_next_attempt(void **state)
     (void)state;
     kube_plan("create pods", KUBE_QUOTA, 1000, false);
     stage_start();
-    STAGE_UNTIL(stage_run() != NULL && stage_run()->state == JOB_RETRYING);
+    STAGE_UNTIL(stage_run() != NULL && run_view(stage_run()).state == JOB_RETRYING);
     stage_signal(SIGTERM);
     assert_false(stage_pass(MINUTES));
     assert_int_equal(job->end, END_FAILED);
@@ -108,7 +108,7 @@ static void term_waits_55_seconds_at_most(void **state)
     assert_false(stage_pass(10 * MINUTES));
     assert_in_range(clock_now_ms() - asked_ms, 54 * SECONDS, 57 * SECONDS);
     assert_int_equal(stage_said("stopped_too_early"), 1);
-    assert_int_equal(controller->end, CONTROLLER_DONE);
+    assert_int_equal(controller_end_of(controller), CONTROLLER_DONE);
 }
 
 static void a_second_signal_ends_at_once(void **state)
@@ -125,7 +125,7 @@ static void a_second_signal_ends_at_once(void **state)
     assert_true(stage_pass(2 * SECONDS));
     stage_signal(SIGTERM);
     assert_false(stage_pass(SECONDS));
-    assert_int_equal(controller->end, CONTROLLER_FORCED_TERM);
+    assert_int_equal(controller_end_of(controller), CONTROLLER_FORCED_TERM);
 }
 
 static void quit_lets_jobs_end_and_term_after_it_hands_them_over(void **state)

@@ -78,7 +78,7 @@ static void dataops_that_is_seldom_asked_is_not_silent(void **state)
     (void)state;
     controller = stage_start();
     stage_pass(3 * SECONDS);
-    controller->options.config->check_interval_s = 600;
+    controller_frame(controller)->options.config->check_interval_s = 600;
     stage_pass(500 * SECONDS);
     assert_int_equal(ready(), 200);
 }

@@ -16,7 +16,7 @@ static void no_job_is_asked_for_before_kubernetes_told_its_pods(void **state)
     (void)state;
     stage_job();
     controller = stage_start();
-    for (unsigned i = 0; i < 500 && !list_of(controller->clusters.next, struct cluster, node)->listed; i++) {
+    for (unsigned i = 0; i < 500 && !cluster_is_listed(controller_entry(controller, 0)->cluster); i++) {
         assert_int_equal(api_asked("request"), 0);
         stage_pass(1);
     }
@@ -32,7 +32,7 @@ static void after_a_job_the_next_is_asked_for_at_once(void **state)
     for (unsigned i = 0; i < 3; i++)
         stage_job();
     controller = stage_start_with("concurrent = 8\n", NULL);
-    controller->options.config->check_interval_s = 600;
+    controller_frame(controller)->options.config->check_interval_s = 600;
     STAGE_UNTIL(world.next_job > 0);
     stage_pass(2 * SECONDS);
     assert_true(api_asked("request") > 1);
@@ -46,7 +46,7 @@ static void strict_check_interval_waits_even_after_a_job(void **state)
     for (unsigned i = 0; i < 3; i++)
         stage_job();
     controller = stage_start_with("concurrent = 8\n", "strict_check_interval = true");
-    controller->options.config->check_interval_s = 600;
+    controller_frame(controller)->options.config->check_interval_s = 600;
     STAGE_UNTIL(world.next_job > 0);
     stage_pass(10 * SECONDS);
     assert_int_equal(world.next_job, 1);
@@ -62,7 +62,7 @@ static void concurrent_counts_jobs_and_open_requests(void **state)
         stage_job();
     controller = stage_start_with("concurrent = 2\n", "request_concurrency = 9");
     for (unsigned i = 0; i < 2000; i++) {
-        unsigned taken = controller->run_count + controller->open_requests;
+        unsigned taken = runs_count(controller_runs(controller)) + controller_open_requests(controller);
         most = taken > most ? taken : most;
         stage_pass(20);
     }
@@ -79,7 +79,7 @@ static void limit_counts_the_jobs_of_its_entry(void **state)
         stage_job();
     controller = stage_start_with("concurrent = 9\n", "limit = 1\nrequest_concurrency = 5");
     for (unsigned i = 0; i < 1000; i++) {
-        most = controller->run_count > most ? controller->run_count : most;
+        most = runs_count(controller_runs(controller)) > most ? runs_count(controller_runs(controller)) : most;
         stage_pass(20);
     }
     assert_int_equal(most, 1);

@@ -53,7 +53,7 @@ static void an_old_key_stays_while_a_pod_is_there_that_it_opens(void **state)
     (void)state;
     clock_pass(31 * DAYS);
     controller = start_idle();
-    intake_set_token(&controller->intakes[0], "glrt-another-runner");
+    entry_set_token(controller_entry(controller, 0), "glrt-another-runner");
     stage_pass(6 * DAYS);
     assert_int_equal(stage_said("no runner entry fits"), 1);
     assert_true(has_key("key-k1"));

@@ -157,7 +157,7 @@ static void passed_due(void *owner)
     if ((unsigned long)(uintptr_t)owner != passing)
         return;
     passing++;
-    loop_stop(controller->loop);
+    loop_stop(controller_frame(controller)->loop);
 }
 
 bool stage_pass(uint64_t ms)
@@ -167,7 +167,7 @@ bool stage_pass(uint64_t ms)
 
     clock_after(ms, passed_due, (void *)(uintptr_t)mine);
     if (began) {
-        loop_run(controller->loop);
+        loop_run(controller_frame(controller)->loop);
     } else {
         began = true;
         controller_run(controller);
@@ -182,9 +182,9 @@ void stage_trouble(enum trouble trouble, unsigned times)
     troubles[trouble] = times;
 }
 
-struct run *stage_run(void)
+const struct run *stage_run(void)
 {
-    return list_is_empty(&controller->runs) ? NULL : list_of(controller->runs.next, struct run, node);
+    return runs_first(controller_runs(controller));
 }
 
 struct wpod *stage_pod(void)

@@ -2,7 +2,12 @@
 #ifndef TESTS_CONTROLLER_STAGE_H
 #define TESTS_CONTROLLER_STAGE_H
 
-#include "parts.h"
+#include "cluster.h"
+#include "frame.h"
+#include "entry.h"
+#include "inside.h"
+#include "dataops/trace.h"
+#include "runs.h"
 
 #include "clock.h"
 #include "world.h"
@@ -52,7 +57,7 @@ bool stage_pass(uint64_t ms);
 /* This fault happens the next times that it could. */
 void stage_trouble(enum trouble trouble, unsigned times);
 /* The oldest run; NULL: there is none. */
-struct run *stage_run(void);
+const struct run *stage_run(void);
 /* The newest pod; NULL: there was none. */
 struct wpod *stage_pod(void);
 unsigned stage_pods(void);

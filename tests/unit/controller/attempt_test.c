@@ -239,9 +239,9 @@ static void the_payload_is_forgotten_once_courier_spoke(void **state)
     stage_job();
     stage_start();
     STAGE_UNTIL(stage_run() != NULL);
-    assert_non_null(stage_run()->job);
-    STAGE_UNTIL(stage_run()->spoke);
-    assert_null(stage_run()->job);
+    assert_true(run_view(stage_run()).has_payload);
+    STAGE_UNTIL(run_view(stage_run()).has_spoken);
+    assert_false(run_view(stage_run()).has_payload);
 }
 
 int main(void)

@@ -1,4 +1,4 @@
-/* Orders for a pod, and its end. */
+/* A job that is over: its pod is ordered to cancel, and it goes. */
 #include "stage.h"
 
 /* A job whose script runs and does not end by itself. */

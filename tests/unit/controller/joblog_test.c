@@ -211,7 +211,7 @@ static void a_dataops_that_is_down_for_minutes_misses_nothing(void **state)
 static void a_big_log_waits_in_the_pod_while_dataops_is_down(void **state)
 {
     struct wjob *job;
-    struct run *run;
+    const struct run *run;
 
     (void)state;
     stage_trouble(BIG_LOG, 1000000);
@@ -221,7 +221,7 @@ static void a_big_log_waits_in_the_pod_while_dataops_is_down(void **state)
     STAGE_UNTIL(stage_pod()->ended);
     assert_true(job->printed.length > 3 * MIB);
     stage_pass(10 * SECONDS);
-    assert_true(trace_wanted(run->trace) <= TRACE_BUFFER_MOST + job->trace.length);
+    assert_true(run_view(run).trace_wanted <= TRACE_BUFFER_MOST + job->trace.length);
     STAGE_UNTIL(job->state == W_OVER);
     assert_int_equal(job->end, END_SUCCESS);
     assert_true(stage_trace_is_whole(job));

@@ -107,9 +107,10 @@ static void a_value_stays_masked_when_the_payload_is_gone(void **state)
     world.variables = TOP;
     stage_start();
     STAGE_UNTIL(job->scripts == 1);
-    assert_null(stage_run()->job);
-    snprintf(stage_run()->status.message, sizeof(stage_run()->status.message), "evicted for " SECRET);
-    run_fail(stage_run(), JOB_CANNOT_START, REASON_SYSTEM, "the node says " SECRET " and s3cr3tv...");
+    assert_false(run_view(stage_run()).has_payload);
+    snprintf(stage_pod()->reason, sizeof(stage_pod()->reason), "Evicted");
+    snprintf(stage_pod()->message, sizeof(stage_pod()->message), "the node says " SECRET " and s3cr3tv...");
+    stage_trouble(COURIER_KILLED, 1);
     STAGE_UNTIL(job->state == W_OVER);
     assert_true(stage_trace_has(job, "the node says [MASKED] and [MASKED]..."));
     check_nothing_shows(job);
