@@ -64,11 +64,11 @@ static struct cJSON *drop_all(struct cJSON *context)
     return capabilities;
 }
 
-/* Its root file system cannot be written by anybody. Root with five capabilities, or the uid that both containers share
+/* Its root file system cannot be written by anybody. Root with six capabilities, or the uid that both containers share
  * (docs/design.md section 1). */
 static void add_courier_security(struct cJSON *container, const struct config_runner *runner)
 {
-    static const char *const wanted[] = { "CHOWN", "DAC_OVERRIDE", "FOWNER", "SETUID", "SETGID" };
+    static const char *const wanted[] = { "CHOWN", "DAC_OVERRIDE", "FOWNER", "KILL", "SETUID", "SETGID" };
     struct cJSON *context = json_set_object(container, "securityContext"), *capabilities, *add;
 
     json_set_bool(context, "allowPrivilegeEscalation", false);

@@ -66,6 +66,54 @@ static void a_deletion_during_the_fetch_may_be_tried_again(void **state)
     pod_clear(&pod);
 }
 
+/* Whether whoever connected to the server has gone, within patience. */
+static bool is_closed(int connection)
+{
+    struct pollfd ready = { .fd = connection, .events = POLLIN };
+    char piece[4096];
+    while (poll(&ready, 1, 5000) == 1) {
+        if (read(connection, piece, sizeof piece) <= 0)
+            return true;
+    }
+    return false;
+}
+
+/* With the capabilities that the pod leaves courier, a child that runs as the job's user has to end at once as well. */
+static void a_fetch_as_another_user_ends_with_the_job(void **state)
+{
+    static const char *const orders[] = { "cancel", "stop", NULL };
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    for (size_t i = 0; i < COUNT_OF(orders); i++) {
+        struct pod pod;
+        unsigned port;
+        char url[100];
+        pod_init(&pod);
+        const int server = silent_server(&port);
+        snprintf(url, sizeof url, "http://127.0.0.1:%u/g/p.git", port);
+        json_set_text(json_get(pod.plan, "git"), "url", url);
+        hook(&pod, "echo hooked"); /* so that the fetch waits for build, and for its user */
+        if (!orders[i])
+            json_set_int(pod.plan, "timeout_s", 3);
+        plan_step_line(&pod, "script", "true");
+        plan_store(&pod);
+        pod_start_courier(&pod);
+        pod_start_step(&pod, 1000);
+        const int connection = accept4(server, NULL, NULL, SOCK_CLOEXEC);
+        assert_true(connection >= 0);
+        if (orders[i])
+            pod_order(&pod, orders[i]);
+        pod_finish(&pod);
+        if (!is_closed(connection))
+            fail_msg("git goes on after %s", orders[i] ? orders[i] : "the time limit");
+        assert_int_equal(pod.result.outcome, orders[i] ? OUTCOME_CANCELED : OUTCOME_TIMEDOUT);
+        close(connection);
+        close(server);
+        pod_clear(&pod);
+    }
+}
+
 static void a_stop_during_a_download_ends_the_job_at_once(void **state)
 {
     struct pod pod;
@@ -141,6 +189,7 @@ int main(void)
         cmocka_unit_test(a_cancel_during_a_hook_ends_the_job_at_once),
         cmocka_unit_test(a_deletion_during_a_hook_is_an_interruption),
         cmocka_unit_test(a_deletion_during_the_fetch_may_be_tried_again),
+        cmocka_unit_test(a_fetch_as_another_user_ends_with_the_job),
         cmocka_unit_test(a_stop_during_a_download_ends_the_job_at_once),
         cmocka_unit_test(a_deletion_during_after_script_lets_it_end),
         cmocka_unit_test(a_stop_during_after_script_or_upload_ends_the_job_at_once),

@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
@@ -243,15 +244,61 @@ static inline void without_system_call(unsigned number)
         _exit(113);
 }
 
+/* What root can do in courier's container: what the pod says (tests/golden/plain/pod.json), as a set of bits. */
+static inline uint64_t pod_capabilities(void)
+{
+    static const struct {
+        const char *name;
+        unsigned number;
+    } known[] = { { "CHOWN", CAP_CHOWN },   { "DAC_OVERRIDE", CAP_DAC_OVERRIDE },
+                  { "FOWNER", CAP_FOWNER }, { "KILL", CAP_KILL },
+                  { "SETGID", CAP_SETGID }, { "SETUID", CAP_SETUID } };
+    const char *tests = getenv("DATAOPS_TESTS");
+    char path[512];
+    uint64_t bits = 0;
+    struct error error = ERROR_NONE;
+    snprintf(path, sizeof path, "%s/golden/plain/pod.json", tests ? tests : ".");
+    char *text = file_text(path);
+    if (!text)
+        fail_msg("no pod at %s: set DATAOPS_TESTS", path);
+    struct cJSON *tree = json_parse(text, strlen(text), &error);
+    const struct cJSON *courier = json_first(json_at(tree, "spec.containers"));
+    const struct cJSON *names = json_at(courier, "securityContext.capabilities.add");
+    for (const struct cJSON *name = json_first(names); name; name = json_next(name)) {
+        size_t i = 0;
+        while (i < COUNT_OF(known) && strcmp(known[i].name, json_item_text(name)) != 0)
+            i++;
+        assert_true(i < COUNT_OF(known));
+        bits |= UINT64_C(1) << known[i].number;
+    }
+    assert_true(bits != 0);
+    json_free(tree);
+    mem_free(text);
+    return bits;
+}
+
+/* From the next exec on. */
+static inline void without_other_capabilities(uint64_t bits)
+{
+    for (unsigned number = 0; number < 64; number++)
+        if (!(bits >> number & 1) && prctl(PR_CAPBSET_DROP, number, 0, 0, 0) < 0 && errno != EINVAL)
+            _exit(114);
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+        _exit(114);
+}
+
 static inline void pod_start_courier(struct pod *pod)
 {
     int ends[2];
     const char *courier = program("dataops-courier");
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    const uint64_t capabilities = geteuid() == 0 ? pod_capabilities() : 0;
     pod->began_ms = now_ms();
     pod->courier = fork();
     if (pod->courier == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (capabilities)
+            without_other_capabilities(capabilities);
         dup2(ends[1], STDOUT_FILENO);
         if (pod->courier_uid &&
             (setgroups(0, NULL) < 0 || setgid(pod->courier_uid) < 0 || setuid(pod->courier_uid) < 0))
