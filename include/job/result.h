@@ -21,6 +21,8 @@ struct result {
     uint64_t bytes;
     uint32_t crc;
     bool oom;
+    bool says_landlock; /* else it comes from a courier that does not look */
+    int landlock_abi;   /* what courier's children are confined with (io/confine.h); 0: nothing */
     struct {
         double start_s, sources_s, download_s, script_s, after_s, upload_s;
     } phases;

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "context.h"
 #include "io/child.h"
+#include "io/confine.h"
 #include "io/file.h"
 #include "io/http.h"
 #include "io/loop.h"
@@ -96,6 +97,8 @@ static void courier_end(void *owner, const struct result *result)
     output_flush(courier->output);
     end.bytes = output_bytes(courier->output);
     end.crc = output_crc(courier->output);
+    end.says_landlock = true; /* so that the operator hears of a kernel without it */
+    end.landlock_abi = confine_abi();
     output_mask_text(courier->output, end.message, sizeof(end.message)); /* it stands in the pod's status, too */
     result_print(&end, &json);
     courier->end_json = strbuf_take(&json, NULL);

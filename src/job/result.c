@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* What one kubelet line and a termination message can take (docs/formats.md section 5). */
@@ -84,16 +85,19 @@ static double tidy_seconds(double seconds)
 void result_print(const struct result *result, struct strbuf *out)
 {
     OWNED_STRBUF struct strbuf head = STRBUF_EMPTY, tail = STRBUF_EMPTY;
+    char landlock[32] = "";
 
     strbuf_format(&head, "{\"v\":1,\"result\":\"%s\",\"exit_code\":%d,\"reason\":\"%s\",\"message\":\"",
                   outcome_name(result->outcome), result->exit_code, reason_name(result->reason));
+    if (result->says_landlock)
+        snprintf(landlock, sizeof landlock, "\"landlock\":%d,", result->landlock_abi);
     strbuf_format(&tail,
-                  "\",\"bytes\":%" PRIu64 ",\"crc\":\"%08" PRIx32 "\",\"oom\":%s,\"phases\":{\"start\":%.3f,"
+                  "\",\"bytes\":%" PRIu64 ",\"crc\":\"%08" PRIx32 "\",\"oom\":%s,%s\"phases\":{\"start\":%.3f,"
                   "\"sources\":%.3f,\"download\":%.3f,\"script\":%.3f,\"after\":%.3f,\"upload\":%.3f}}",
-                  result->bytes, result->crc, result->oom ? "true" : "false", tidy_seconds(result->phases.start_s),
-                  tidy_seconds(result->phases.sources_s), tidy_seconds(result->phases.download_s),
-                  tidy_seconds(result->phases.script_s), tidy_seconds(result->phases.after_s),
-                  tidy_seconds(result->phases.upload_s));
+                  result->bytes, result->crc, result->oom ? "true" : "false", landlock,
+                  tidy_seconds(result->phases.start_s), tidy_seconds(result->phases.sources_s),
+                  tidy_seconds(result->phases.download_s), tidy_seconds(result->phases.script_s),
+                  tidy_seconds(result->phases.after_s), tidy_seconds(result->phases.upload_s));
     strbuf_add(out, strbuf_text(&head), head.length);
     print_message(result->message, RESULT_MOST - head.length - tail.length, out);
     strbuf_add(out, strbuf_text(&tail), tail.length);
@@ -111,6 +115,15 @@ static int parse_crc(const char *text, uint32_t *crc)
     }
     *crc = value;
     return text[8] == '\0' ? 0 : -1;
+}
+
+/* Optional: an older courier does not say it. */
+static void parse_landlock(const struct cJSON *tree, struct result *result)
+{
+    int64_t abi = json_int(tree, "landlock", -1);
+
+    result->says_landlock = abi >= 0 && abi <= INT_MAX;
+    result->landlock_abi = result->says_landlock ? (int)abi : 0;
 }
 
 static void parse_phases(const struct cJSON *tree, struct result *result)
@@ -150,6 +163,7 @@ int result_parse(const char *text, size_t length, struct result *result, struct 
     parsed.exit_code = (int)exit_code;
     parsed.bytes = (uint64_t)bytes;
     parsed.oom = json_bool(tree, "oom", false);
+    parse_landlock(tree, &parsed);
     parse_phases(tree, &parsed);
     *result = parsed;
     return 0;

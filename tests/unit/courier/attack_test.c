@@ -1,6 +1,8 @@
 /* A job that uses the build volume against courier: nothing of the plan leaks, nothing of the job runs in courier. */
 #include "courier/web.h"
 
+#include "io/confine.h"
+
 #define TOKEN "glcbt-job-token-1234"
 
 /* A job of courier's own user, the worst case: only the ways of opening files keep it out. */
@@ -220,6 +222,23 @@ static void the_socket_is_gone_when_the_script_looks_for_it(void **state)
     pod_clear(&pod);
 }
 
+/* For the controller, which tells the operator once what a node's kernel lacks. */
+static void the_end_record_says_what_confines_couriers_children(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct pod pod;
+        pod_init(&pod);
+        pod.no_landlock = i == 1;
+        plan_step_line(&pod, "script", "true");
+        pod_run(&pod, geteuid() == 0 ? 1000 : geteuid());
+        assert_true(pod.result.says_landlock);
+        assert_int_equal(pod.result.landlock_abi, pod.no_landlock ? 0 : confine_abi());
+        assert_int_equal(pod.result.outcome, OUTCOME_SUCCESS);
+        pod_clear(&pod);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,6 +252,7 @@ int main(void)
         cmocka_unit_test(special_files_and_odd_names_do_not_stop_packing),
         cmocka_unit_test(files_that_come_and_go_while_packing_do_not_stop_it),
         cmocka_unit_test(the_socket_is_gone_when_the_script_looks_for_it),
+        cmocka_unit_test(the_end_record_says_what_confines_couriers_children),
     };
     return cmocka_run_group_tests_name("attack", tests, NULL, NULL);
 }

@@ -419,7 +419,7 @@ static void look_without_landlock(struct scene *scene)
     reached(scene, "attack", true);
     for (size_t i = 0; i < COUNT_OF(courier); i++)
         reached(scene, courier[i], false);
-    /* the file alone: what is in it is sealed */
+    /* who is courier's user and has no rules can read it (docs/design.md section 1) */
     reached(scene, "plan", scene->context.uid == 0 || !scene->context.is_root);
     reached(scene, "termination-log", true);
 }

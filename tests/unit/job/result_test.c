@@ -46,6 +46,48 @@ static void what_was_printed_is_read(void **state)
     strbuf_clear(&out);
 }
 
+static void the_kernels_landlock_is_read_where_it_is_said(void **state)
+{
+    static const struct {
+        const char *field;
+        bool is_said;
+        int abi;
+    } records[] = {
+        { "", false, 0 },
+        { "\"landlock\":0,", true, 0 },
+        { "\"landlock\":6,", true, 6 },
+        { "\"landlock\":-3,", false, 0 },
+        { "\"landlock\":4294967296,", false, 0 },
+        { "\"landlock\":\"much\",", false, 0 },
+    };
+    struct error error = ERROR_NONE;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
+        struct result read;
+        struct strbuf text = STRBUF_EMPTY;
+        strbuf_format(&text,
+                      "{\"v\":1,\"result\":\"success\",\"exit_code\":0,\"reason\":\"\",\"message\":\"\","
+                      "\"bytes\":1,\"crc\":\"0a1b2c3d\",%s\"oom\":false}",
+                      records[i].field);
+        assert_int_equal(result_parse(text.bytes, text.length, &read, &error), 0);
+        assert_int_equal(read.says_landlock, records[i].is_said);
+        assert_int_equal(read.landlock_abi, records[i].abi);
+        strbuf_clear(&text);
+    }
+    for (int abi = 0; abi <= 6; abi += 6) {
+        struct result result = example(), read;
+        struct strbuf out = STRBUF_EMPTY;
+        result.says_landlock = true;
+        result.landlock_abi = abi;
+        result_print(&result, &out);
+        assert_int_equal(result_parse(out.bytes, out.length, &read, &error), 0);
+        assert_true(read.says_landlock);
+        assert_int_equal(read.landlock_abi, abi);
+        strbuf_clear(&out);
+    }
+}
+
 static void every_outcome_survives(void **state)
 {
     struct error error = ERROR_NONE;
@@ -71,6 +113,8 @@ static void any_message_stays_within_one_kib_and_one_line(void **state)
         struct result result = example(), read;
         struct strbuf out = STRBUF_EMPTY;
         result.reason = REASON_DEPENDENCY;
+        result.says_landlock = true;
+        result.landlock_abi = 2147483647;
         result.bytes = 1ull << 52;
         memset(result.message, fillings[i], sizeof(result.message) - 1);
         result_print(&result, &out);
@@ -139,6 +183,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_printed_is_read),
+        cmocka_unit_test(the_kernels_landlock_is_read_where_it_is_said),
         cmocka_unit_test(every_outcome_survives),
         cmocka_unit_test(any_message_stays_within_one_kib_and_one_line),
         cmocka_unit_test(a_message_is_cut_between_characters),
