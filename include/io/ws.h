@@ -34,7 +34,8 @@ struct ws_events {
     void (*closed)(void *owner, int status, bool had_opened, const struct error *error);
 };
 
-/* NULL when libwebsockets does not find its part for libuv (Debian's libwebsockets-evlib-uv). */
+/* NULL when libwebsockets does not find its part for libuv (Debian's libwebsockets-evlib-uv). It has room for as many
+ * streams as the process may open files now, 16,384 at most. */
 struct ws *ws_new(struct loop *loop);
 /* Ends all streams without calling closed. */
 void ws_free(struct ws *ws);

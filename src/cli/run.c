@@ -4,11 +4,13 @@
 #include "base/log.h"
 #include "config_file.h"
 #include "controller/controller.h"
+#include "io/descriptors.h"
 #include "io/file.h"
 #include "screen.h"
 #include "secret.h"
 #include "system_id.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -50,6 +52,11 @@ static const struct option items[] = {
     { .name = "syslog", .kind = OPTION_SWITCH },
 };
 /* clang-format on */
+
+#define FILES_OF_JOB 2 /* the stream of its log, and a connection to DataOps */
+#define FILES_SPARE                                                                                                    \
+    512 /* 256 visitors of the port for probes, requests to Kubernetes, watches, polls, our own files                  \
+         */
 
 struct run_place {
     char id[SYSTEM_ID_SIZE];
@@ -181,6 +188,36 @@ static enum end end_of(const struct error *error)
     return END_FAILED;
 }
 
+/* At most so many jobs run at once, whatever is waiting. */
+static int64_t jobs_most(const struct config *config)
+{
+    int64_t sum = 0;
+
+    for (size_t i = 0; i < config->runner_count; i++) {
+        if (config->runners[i].limit == 0)
+            return config->concurrent;
+        sum += config->runners[i].limit;
+    }
+    return sum < config->concurrent ? sum : config->concurrent;
+}
+
+/* A job that finds no descriptor for its log would look as if it were silent. */
+static int find_descriptors(const struct config *config, struct error *error)
+{
+    uint64_t most = descriptors_raise(), needed = (uint64_t)jobs_most(config) * FILES_OF_JOB + FILES_SPARE;
+
+    if (needed <= most)
+        return 0;
+    return error_set(error, BLAME_CONFIG, 0,
+                     "concurrent = %" PRId64 " needs %" PRIu64 " open files (%d for each job, %d besides), and this "
+                     "process may have %" PRIu64 ": write concurrent = %" PRIu64 ", or raise the limit to %" PRIu64
+                     " (ulimit -Hn %" PRIu64 "; systemd: LimitNOFILE=%" PRIu64 "; in a pod it is the node's container "
+                     "runtime that sets it)",
+                     config->concurrent, needed, FILES_OF_JOB, FILES_SPARE, most,
+                     most > FILES_SPARE + FILES_OF_JOB ? (most - FILES_SPARE) / FILES_OF_JOB : 1, needed, needed,
+                     needed);
+}
+
 static int run_controller(const struct options *options, const struct config_file *file, struct run_place *place)
 {
     struct error error = ERROR_NONE;
@@ -192,6 +229,10 @@ static int run_controller(const struct options *options, const struct config_fil
     struct controller *controller;
     int end;
 
+    if (find_descriptors(file->config, &error) < 0) {
+        log_event(LOG_ERROR, "cannot_start", LOG_TEXT("error", error.text));
+        return END_CONFIG;
+    }
     find_system_id(options, file->path, place);
     find_kubernetes(options, place, &given.place);
     given.release = place->release;

@@ -7,6 +7,7 @@
 #include "io/ws.h"
 
 #include "base/list.h"
+#include "io/descriptors.h"
 #include "io/loop.h"
 #include "text/digest.h"
 #include "text/url.h"
@@ -27,7 +28,7 @@ enum {
     RX_PIECE = 4096,
     REQUEST_MOST = 16 * 1024, /* the whole handshake, a long bearer token included */
     HEADERS_MOST = 8 * 1024,  /* method, path and headers while the handshake lasts */
-    STREAMS_MOST = 1024,
+    STREAMS_MOST = 16 * 1024, /* the library's tables for them take 16 bytes each */
     CLOSING_TURNS = 4,
     NO_PARTIAL_WILDCARDS = 0x4, /* X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, in a header that this file does not include */
 };
@@ -524,6 +525,13 @@ void ws_tune(struct ws *ws, unsigned ping_s, unsigned hangup_s)
     ws->policy.secs_since_valid_hangup = (uint16_t)hangup_s;
 }
 
+/* As many as the process may open; the library sets a ceiling of its own at start. */
+static unsigned streams_most(void)
+{
+    uint64_t most = descriptors_most();
+    return most < STREAMS_MOST ? (unsigned)most : STREAMS_MOST;
+}
+
 struct ws *ws_new(struct loop *loop)
 {
     struct ws *ws = mem_new(sizeof *ws);
@@ -542,7 +550,7 @@ struct ws *ws_new(struct loop *loop)
         .pcontext = &ws->context,
         .pt_serv_buf_size = REQUEST_MOST,
         .max_http_header_data = HEADERS_MOST,
-        .fd_limit_per_thread = STREAMS_MOST,
+        .fd_limit_per_thread = streams_most(),
         .timeout_secs = LIBRARY_TIMEOUT_S,
         .connect_timeout_secs = LIBRARY_TIMEOUT_S,
     };

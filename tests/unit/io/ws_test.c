@@ -1,13 +1,18 @@
 #include "io/ws.h"
 
 #include "io/certificates.h"
+#include "io/descriptors.h"
 #include "io/loop.h"
 #include "io/loopback.h"
 #include "ws_tuning.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <sys/socket.h>
+#include <unistd.h>
 /* cmocka needs some of the above */
 #include <cmocka.h>
 
@@ -488,6 +493,43 @@ static void a_ca_that_is_none_is_an_error_of_the_configuration(void **state)
     assert_non_null(strstr(world->error.text, "ca_file"));
 }
 
+static void count_closed(void *owner, int status UNUSED, bool had_opened UNUSED, const struct error *error)
+{
+    struct world *world = owner;
+    world->closes++;
+    world->error = *error;
+}
+
+/* Nobody answers: all of them stay until they are cancelled. */
+static void more_than_a_thousand_streams_are_open_at_once(void **state)
+{
+    enum { STREAMS = 1200 };
+    struct world *world = *state;
+    static const struct ws_events counts = { .closed = count_closed };
+    struct sockaddr_in name = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof name;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&name, size), 0);
+    assert_int_equal(listen(fd, 4096), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&name, &size), 0);
+    OWNED_TEXT char *url = mem_format("http://127.0.0.1:%u/", ntohs(name.sin_port));
+    struct ws_request request = { .url = url };
+    struct ws *ws;
+    if (descriptors_raise() < STREAMS + 100)
+        skip();
+    ws = ws_new(world->loop);
+    for (int i = 0; i < STREAMS; i++) {
+        assert_non_null(ws_open(ws, &request, &counts, world));
+        loop_turn(world->loop, 0);
+    }
+    for (int i = 0; i < 50; i++)
+        loop_turn(world->loop, 10);
+    if (world->closes != 0)
+        fail_msg("%u of them are over: %s", world->closes, world->error.text);
+    ws_free(ws);
+    close(fd);
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -497,6 +539,7 @@ int main(void)
         CASE(a_long_token_fits_and_a_longer_one_is_an_error),
         CASE(a_big_message_comes_in_pieces),
         CASE(a_refused_handshake_gives_its_status),
+        CASE(more_than_a_thousand_streams_are_open_at_once),
         CASE(a_lost_connection_is_an_error),
         CASE(opening_ends_at_its_deadline),
         CASE(a_quiet_connection_is_pinged_and_lives),
