@@ -5,6 +5,7 @@
 #include "io/loop.h"
 #include "job/verdict.h"
 #include "joblog.h"
+#include "kernel.h"
 #include "news.h"
 #include "patience.h"
 #include "pod/name.h"
@@ -96,6 +97,8 @@ static void run_delete_pod(struct run *run)
 static void run_report_result(struct run *run)
 {
     timer_stop(&run->status_timer);
+    kernel_tell(&run->job, cluster_kube(run->entry->cluster), attempt_status(attempt_of(run))->node,
+                &run->verdict.result);
     ending_by_result(&run->ending);
 }
 
@@ -103,7 +106,7 @@ static void run_report_ruling(struct run *run)
 {
     timer_stop(&run->status_timer);
     if (run->verdict.has_result)
-        ending_by_result(&run->ending);
+        run_report_result(run);
     else
         ending_by_status(&run->ending, attempt_status(attempt_of(run)));
 }

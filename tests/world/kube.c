@@ -1,6 +1,7 @@
 /* kube/client.h and kube/watch.h as a faulty API server in this process. */
 #include "kube/client.h"
 
+#include "base/strmap.h"
 #include "clock.h"
 #include "kube/watch.h"
 #include "pod/name.h"
@@ -13,6 +14,7 @@
 
 struct kube {
     struct list calls;
+    struct strmap said;
 };
 struct operation;
 struct kube_call {
@@ -49,6 +51,7 @@ void kube_free(struct kube *kube)
         return;
     LIST_EACH_SAFE(node, &kube->calls)
     kube_cancel(list_of(node, struct kube_call, node));
+    strmap_clear(&kube->said);
     mem_free(kube);
 }
 
@@ -62,9 +65,12 @@ const char *kube_server(const struct kube *kube UNUSED)
     return "life";
 }
 
-bool kube_is_first(struct kube *kube UNUSED, const char *words UNUSED)
+bool kube_is_first(struct kube *kube, const char *words)
 {
-    return true;
+    const bool is_first = !strmap_has(&kube->said, words);
+
+    strmap_set(&kube->said, words, kube);
+    return is_first;
 }
 
 void kube_cancel(struct kube_call *call)

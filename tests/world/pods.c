@@ -62,6 +62,8 @@ struct cJSON *pod_object(const struct wpod *pod)
     json_set_text(meta, "resourceVersion", version);
     if (pod->deleting)
         json_set_text(meta, "deletionTimestamp", "2026-01-01T00:00:00Z");
+    if (world.node != NULL)
+        json_set_text(json_get(object, "spec"), "nodeName", world.node);
     status = json_set_object(object, "status");
     json_set_text(status, "phase", pod->phase);
     if (pod->reason[0] != '\0')
@@ -173,7 +175,11 @@ static void containers_over_due(void *owner)
 
 static void courier_end(struct wpod *pod, enum outcome outcome, enum reason reason, int exit_code)
 {
-    struct result result = { .outcome = outcome, .reason = reason, .exit_code = exit_code };
+    struct result result = { .outcome = outcome,
+                             .reason = reason,
+                             .exit_code = exit_code,
+                             .says_landlock = world.says_landlock,
+                             .landlock_abi = world.landlock_abi };
     struct strbuf json = STRBUF_EMPTY, records = STRBUF_EMPTY;
 
     if (pod->ended)

@@ -95,6 +95,9 @@ struct world {
     unsigned unexpected; /* job_event_unexpected in the log */
     bool verbose, asked_to_end;
     const char *image, *variables; /* of every job: a name, JSON; NULL: image:1, [] */
+    const char *node;              /* of every pod; NULL: none is said */
+    bool says_landlock;
+    int landlock_abi; /* of the nodes, in courier's end records */
     uint64_t dataops_down_until_ms, quota_until_ms, kubelet_deaf_until_ms;
 };
 extern struct world world;

@@ -421,6 +421,7 @@ static void look_without_landlock(struct scene *scene)
         reached(scene, courier[i], false);
     /* who is courier's user and has no rules can read it (docs/design.md section 1) */
     reached(scene, "plan", scene->context.uid == 0 || !scene->context.is_root);
+    reached(scene, "courier-signal", scene->context.uid == 0 || !scene->context.is_root);
     reached(scene, "termination-log", true);
 }
 
