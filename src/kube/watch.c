@@ -251,8 +251,12 @@ static int discard(void *owner, const char *bytes, size_t length)
 
 static char *watch_path(const struct kube_watch *watch, unsigned timeout_s)
 {
-    return mem_format("%s?%s%swatch=1&resourceVersion=%s&allowWatchBookmarks=true&timeoutSeconds=%u", watch->path,
-                      watch->selector ? watch->selector : "", watch->selector ? "&" : "", watch->version, timeout_s);
+    struct strbuf path = STRBUF_EMPTY;
+    strbuf_format(&path, "%s?%s%swatch=1&resourceVersion=", watch->path, watch->selector ? watch->selector : "",
+                  watch->selector ? "&" : "");
+    url_escape(watch->version, &path);
+    strbuf_format(&path, "&allowWatchBookmarks=true&timeoutSeconds=%u", timeout_s);
+    return strbuf_take(&path, NULL);
 }
 
 static void reason_known(void *owner, const struct kube_answer *answer)

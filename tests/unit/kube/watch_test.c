@@ -347,6 +347,17 @@ static void statement_10_every_end_resumes_from_the_last_version(void **state)
     assert_int_equal(world->lists, 1);
 }
 
+static void a_version_with_odd_bytes_stays_one_parameter(void **state)
+{
+    struct world *world = *state;
+    start(world, &quick);
+    until_streams(world, 1);
+    loopback_text(world->conn, EVENT("ADDED", POD("a", "u1", "2&watch=0 #x")));
+    loopback_goodbye(world->conn, 1000);
+    until_streams(world, 2);
+    assert_string_equal(cluster_query(world->target, "resourceVersion"), "2%26watch%3D0%20%23x");
+}
+
 static void statement_11_a_bookmark_moves_the_version_and_nothing_else(void **state)
 {
     struct world *world = *state;
@@ -572,6 +583,7 @@ int main(void)
         CASE(statement_8_a_busy_server_at_the_handshake_keeps_the_version),
         CASE(statement_9_a_version_from_the_future_waits_a_second_and_relists),
         CASE(statement_10_every_end_resumes_from_the_last_version),
+        CASE(a_version_with_odd_bytes_stays_one_parameter),
         CASE(statement_11_a_bookmark_moves_the_version_and_nothing_else),
         CASE(statement_13_the_same_name_with_a_new_uid_is_another_object),
         CASE(statement_15_a_silent_watch_is_repaired_by_the_periodic_list),
