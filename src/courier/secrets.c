@@ -1,6 +1,7 @@
 #include "secrets.h"
 
 #include "io/file.h"
+#include "text/json.h"
 #include "text/mask.h"
 #include "text/yaml.h"
 
@@ -45,6 +46,17 @@ static void scalars_add(struct mask *mask, const struct tree *tree)
         scalars_add(mask, child);
 }
 
+static void json_add_scalars(struct mask *mask, const struct cJSON *item)
+{
+    const char *text = json_item_text(item);
+    if (text)
+        lines_add(mask, text, strlen(text));
+    for (const struct cJSON *child = json_first(item); child; child = json_next(child))
+        json_add_scalars(mask, child);
+}
+
+/* YAML reads most of JSON, but no escaped surrogates and no name that is there twice, and a line end in a text
+ * differently: so both read the file. */
 void secrets_add_content(struct mask *mask, const char *bytes, size_t length)
 {
     struct error ignored = ERROR_NONE;
@@ -52,6 +64,8 @@ void secrets_add_content(struct mask *mask, const char *bytes, size_t length)
     OWNED_TREE struct tree *tree = yaml_parse(bytes, length, &ignored);
     if (tree)
         scalars_add(mask, tree);
+    OWNED_JSON struct cJSON *json = json_parse(bytes, length, &ignored);
+    json_add_scalars(mask, json);
 }
 
 static void file_add(struct mask *mask, const char *path)
