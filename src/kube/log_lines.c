@@ -119,16 +119,15 @@ const char *log_tail_no_follow(struct log_tail *tail)
     if (tail->length > 0 && tail->bytes[tail->length - 1] == '\n')
         tail->length--;
     tail->bytes[tail->length] = '\0';
-    const char *lf = memrchr(tail->bytes, '\n', tail->length);
-    const char *line = lf ? lf + 1 : tail->bytes;
+    char *lf = memrchr(tail->bytes, '\n', tail->length);
+    char *line = lf ? lf + 1 : tail->bytes;
+    for (char *at = line; at < tail->bytes + tail->length; at++) /* a NUL, too, so that nothing hides behind it */
+        if ((unsigned char)*at < ' ' || *at == '"' || *at == 0x7f)
+            *at = '\'';
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         const char *found = strstr(line, words[i]);
-        if (!found)
-            continue;
-        for (char *at = tail->bytes; *at; at++)
-            if ((unsigned char)*at < ' ' || *at == '"' || *at == 0x7f)
-                *at = '\'';
-        return found;
+        if (found)
+            return found;
     }
     return NULL;
 }

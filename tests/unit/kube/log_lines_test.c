@@ -85,6 +85,16 @@ static const char *last_words(const char *body, size_t piece_most)
     return log_tail_no_follow(&tail);
 }
 
+static void a_nul_in_the_log_hides_nothing_of_the_kubelets_words(void **state)
+{
+    static const char body[] = "a job's \0 byte\nfailed to watch directory \"/var\033[31m\0\": no space";
+    struct log_tail tail = { 0 };
+
+    (void)state;
+    log_tail_keep(&tail, body, sizeof body - 1);
+    assert_string_equal(log_tail_no_follow(&tail), "failed to watch directory '/var'[31m'': no space");
+}
+
 static void the_kubelets_words_about_following_are_found_at_the_end_only(void **state)
 {
     static const char words[] = "failed to create fsnotify watcher: too many open files";
@@ -119,6 +129,7 @@ int main(void)
         cmocka_unit_test(a_zone_is_taken_into_account),
         cmocka_unit_test(a_text_that_begins_like_a_time_loses_only_the_kubelets),
         cmocka_unit_test(lines_without_a_time_come_as_they_are),
+        cmocka_unit_test(a_nul_in_the_log_hides_nothing_of_the_kubelets_words),
         cmocka_unit_test(the_kubelets_words_about_following_are_found_at_the_end_only),
         cmocka_unit_test(a_limit_of_watches_counts_too_and_nothing_odd_is_quoted),
     };
