@@ -1,6 +1,7 @@
 #include "access.h"
 
 #include "io/file.h"
+#include "text/url.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -122,6 +123,20 @@ static int from_service_account(struct kube_access *access, const struct kube_pl
     return 0;
 }
 
+/* Here, where the configuration can be blamed, and not at each request. */
+static int server_check(const struct kube_access *access, struct error *error)
+{
+    struct url url = URL_EMPTY;
+    struct error why = ERROR_NONE;
+    const int done = url_parse(access->server, &url, &why);
+    url_clear(&url);
+    if (done == 0)
+        return 0;
+    OWNED_TEXT char *shown = url_for_people(access->server);
+    return error_set(error, BLAME_CONFIG, 0, "the address of the cluster, \"%.200s\", is no http or https URL: %s",
+                     shown, why.text);
+}
+
 int access_find(struct kube_access *access, const struct kube_place *place, struct error *error)
 {
     *access = (struct kube_access){ 0 };
@@ -137,5 +152,5 @@ int access_find(struct kube_access *access, const struct kube_place *place, stru
     size_t length = strlen(access->server);
     while (length > 0 && access->server[length - 1] == '/')
         access->server[--length] = '\0';
-    return 0;
+    return server_check(access, error);
 }

@@ -191,6 +191,12 @@ static void what_is_wrong_in_a_kubeconfig_is_named(void **state)
         { "current-context: x\ncontexts:\n- name: x\n  context: {cluster: c, user: u}\n" CLUSTER
           "users:\n- name: u\n  user: {client-certificate-data: '***', client-key-data: S0VZ}\n",
           "not base64" },
+        { "current-context: x\ncontexts:\n- name: x\n  context: {cluster: c, user: u}\n"
+          "clusters:\n- name: c\n  cluster: {server: 'https:///'}\n",
+          "no http or https URL" },
+        { "current-context: x\ncontexts:\n- name: x\n  context: {cluster: c, user: u}\n"
+          "clusters:\n- name: c\n  cluster: {server: 'unix:///run/kube.sock'}\n",
+          "no http or https URL" },
     };
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
         put("config", rows[i].text);
