@@ -31,8 +31,8 @@ cluster: deps-test deps-cluster build ## the same cases and more on a real Kuber
 	@scripts/integration real
 test: ## everything that must be green: lint, unit, integration, a real Kubernetes, short fuzz
 	@scripts/test
-fuzz: deps-test ## each fuzz target for a minute (SECONDS_EACH=60)
-	@scripts/fuzz $(or $(SECONDS_EACH),60)
+fuzz: deps-test ## each fuzz target for a minute (SECONDS_EACH=60; KEEP=1: what adds coverage goes into the corpus)
+	@KEEP=$(KEEP) scripts/fuzz $(or $(SECONDS_EACH),60)
 lint: deps-test ## warnings of gcc and clang, analyzer, rules of the house, format, shellcheck
 	@scripts/lint
 image: build deps-image ## build/dataops-runner-image.tar and .spdx.json (BASE=image: built on that one; FRESH=1: with Debian's updates)

@@ -18,7 +18,8 @@ static void load(const char *files)
     struct kube_access access = { 0 };
     struct error error = ERROR_NONE;
 
-    if (kubeconfig_load(&access, files, NULL, &error) < 0) {
+    const struct kube_place place = { .kubeconfig = files };
+    if (access_find(&access, &place, &error) < 0) {
         EXPECT(error.blame == BLAME_CONFIG && error.text[0] != '\0');
     } else {
         EXPECT(access.server != NULL && strstr(access.server, "://") != NULL);
