@@ -62,6 +62,18 @@ struct cJSON *workload_render_pod(const struct workload *workload, const struct 
     return pod_render(&input, &given, error) < 0 ? NULL : given;
 }
 
+static struct plan_limits limits_of(const struct config_kubernetes *keys)
+{
+    return (struct plan_limits){
+        .upload_bytes = keys->artifact_upload_limit,
+        .download_bytes = keys->artifact_download_limit,
+        .unpacked_bytes = keys->artifact_unpacked_limit,
+        .memory_bytes = keys->artifact_memory_limit,
+        .entries = keys->artifact_entries_limit,
+        .ratio = keys->artifact_ratio_limit,
+    };
+}
+
 static int render_plan(const struct workload *workload, const struct workload_pod *pod, struct strbuf *packed,
                        struct error *error)
 {
@@ -87,6 +99,7 @@ static int render_plan(const struct workload *workload, const struct workload_po
         .shell = runner->shell,
         .facts = &workload->facts,
         .output_limit_bytes = (uint64_t)runner->output_limit_kib * KIB,
+        .limits = limits_of(&runner->kubernetes),
         .mask_folders = (const char *const *)folders,
         .clone_url = runner->clone_url,
     };
