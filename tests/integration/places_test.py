@@ -21,7 +21,7 @@ def test_a_variable_of_the_job_does_not_choose_the_folder_that_courier_gives_awa
                                                "RUNNER_TEMP_PROJECT_DIR": "/builds/victim/app"}
     look = "cat /builds/victim/app/data || echo locked; pwd; echo at $CI_PROJECT_DIR of $CI_BUILDS_DIR"
     where = "/builds/acme/warehouse"
-    site.job(["mkdir -p /builds/victim/app; echo victims-own-text > /builds/victim/app/data; chmod 750 /builds/victim/app"],
+    site.job(["mkdir -p /builds/victim/app; echo victims-own-text > /builds/victim/app/data; chmod 700 /builds/victim/app"],
              image=run_as(1000), variables=none).succeeds()
     outsider = site.job([look], image=run_as(2000), variables=none).succeeds()
     takes = site.job([look], image=run_as(2000), variables={**none, **claimed}).succeeds()
