@@ -107,11 +107,11 @@ class TestSlowPull:
         site = make_site(globals_={"concurrent": 1})
         job = site.job(["echo never"], image=slow_image())
         job.wait_state("running_told")
+        assert slow_registry.asked.wait(15)
         job.cancel()  # heard with the first line about the wait, after 5 s
         later = site.job(["echo later"])
         assert job.wait(15) == "canceled"
         assert job.seconds("cancel_told", "finished") < 2
-        assert slow_registry.asked.is_set()
         assert job.pods() and job.pods()[0]["metadata"]["deletionTimestamp"], "the kubelet holds on to it until the pull is over"
         assert later.state == "pending"
         later.succeeds(60)
