@@ -3,7 +3,7 @@
 
 #include "http_headers.h"
 #include "text/url.h"
-#include "tls_words.h"
+#include "tls.h"
 
 #include <stdint.h>
 #include <string.h>
@@ -149,11 +149,10 @@ void http_explain(struct http_call *call, CURLcode result)
             tls_failed(error, url, words);
             return;
         case CURLE_SSL_CACERT_BADFILE:
-            error_set(error, BLAME_CONFIG, 0, "TLS: %s holds no usable CA certificate (PEM)",
-                      call->tls.ca_key ? call->tls.ca_key : "the CA");
+            tls_no_authority(error, call->tls.ca_key);
             return;
         case CURLE_SSL_CERTPROBLEM:
-            error_set(error, BLAME_CONFIG, 0, "TLS: the client certificate or its key cannot be used: %s", words);
+            tls_bad_client(error, words);
             return;
         case CURLE_OPERATION_TIMEDOUT:
             error_set(error, BLAME_TIMEOUT, 0, "%s", words);

@@ -1,22 +1,20 @@
 /* libwebsockets as a guest on our loop.
  *
  * Trust: libwebsockets 4.1 reads one CA certificate only, verifies addresses as if they were names and sends "[" as the
- * server name of an IPv6 host. So the TLS context is made here and handed over, one vhost for each distinct trust and
- * name to verify. Lifetime: a stream that is over, or was cancelled, is cut loose from its wsi at once and freed at the
- * end of the turn. */
+ * server name of an IPv6 host. So tls.c makes the TLS context, which is handed over, one vhost for each distinct trust
+ * and name to verify. Lifetime: a stream that is over, or was cancelled, is cut loose from its wsi at once and freed at
+ * the end of the turn. */
 #include "io/ws.h"
 
 #include "base/list.h"
 #include "io/descriptors.h"
 #include "io/loop.h"
-#include "text/digest.h"
 #include "text/url.h"
-#include "tls_words.h"
+#include "tls.h"
 #include "ws_tuning.h"
 
 #include <libwebsockets.h>
 
-#include <arpa/inet.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -30,7 +28,6 @@ enum {
     HEADERS_MOST = 8 * 1024,  /* method, path and headers while the handshake lasts */
     STREAMS_MOST = 16 * 1024, /* the library's tables for them take 16 bytes each */
     CLOSING_TURNS = 4,
-    NO_PARTIAL_WILDCARDS = 0x4, /* X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS, in a header that this file does not include */
 };
 
 #define PROTOCOL "dataops"
@@ -38,14 +35,8 @@ enum {
 struct trust {
     struct list node;
     char key[DIGEST_HEX];
-    SSL_CTX *context;     /* NULL: plain TCP */
-    SSL_SESSION *session; /* the newest one, to resume: the server's chain was verified under this very trust */
+    struct tls_context *tls; /* NULL: plain TCP */
     struct lws_vhost *vhost;
-    char *name;   /* server name to send, NULL when the host is an address */
-    char *ca_key; /* for error texts */
-    /* of the last handshake; read in the same breath in which libwebsockets reports its failure */
-    long verify;
-    char tls_failure[160];
 };
 
 struct ws {
@@ -182,12 +173,7 @@ static void explain_refusal(struct ws_stream *stream, const char *words)
     if (stream->status)
         error_set(&stream->error, stream->status == 401 || stream->status == 403 ? BLAME_DENIED : BLAME_REMOTE,
                   stream->status, "websocket %s: refused with status %d", stream->origin, stream->status);
-    else if (trust->context && trust->verify != X509_V_OK)
-        tls_refused(&stream->error, stream->origin, trust->verify, trust->ca_key,
-                    X509_verify_cert_error_string(trust->verify));
-    else if (trust->context && trust->tls_failure[0])
-        tls_failed(&stream->error, stream->origin, trust->tls_failure);
-    else
+    else if (!trust->tls || !tls_context_explain(trust->tls, stream->origin, &stream->error))
         error_set(&stream->error, BLAME_REMOTE, 0, "websocket %s: cannot connect: %s", stream->origin, words);
 }
 
@@ -277,113 +263,11 @@ static const struct lws_protocols protocols[] = {
 
 /* --- trust --- */
 
-static void handshake_news(const SSL *ssl, int where, int result)
-{
-    SSL *same = (SSL *)(uintptr_t)ssl;
-    struct trust *trust = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-    if (where & SSL_CB_HANDSHAKE_START) {
-        trust->verify = X509_V_OK;
-        trust->tls_failure[0] = '\0';
-        SSL_set_tlsext_host_name(same, trust->name);
-        if (trust->session)
-            SSL_set_session(same, trust->session);
-    } else if ((where & SSL_CB_EXIT) && result <= 0) {
-        unsigned long number = ERR_peek_last_error();
-        trust->verify = SSL_get_verify_result(ssl);
-        if (number)
-            ERR_error_string_n(number, trust->tls_failure, sizeof trust->tls_failure);
-    }
-}
-
-/* Most of a handshake is the server's certificates; the next stream goes without them. A copy is kept, because a
- * connection that is cut spoils its own session. */
-static int session_came(SSL *ssl, SSL_SESSION *session)
-{
-    struct trust *trust = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-    SSL_SESSION_free(trust->session);
-    trust->session = SSL_SESSION_dup(session);
-    return 0;
-}
-
-/* Adds every certificate of a PEM text; false when there is none. */
-static bool add_authorities(X509_STORE *store, const char *pem)
-{
-    BIO *bio = BIO_new_mem_buf(pem, -1);
-    bool any = false;
-    for (X509 *one = PEM_read_bio_X509(bio, NULL, NULL, NULL); one; one = PEM_read_bio_X509(bio, NULL, NULL, NULL)) {
-        any |= X509_STORE_add_cert(store, one) == 1;
-        X509_free(one);
-    }
-    BIO_free(bio);
-    ERR_clear_error();
-    return any;
-}
-
-static bool use_client_certificate(SSL_CTX *context, const char *cert_pem, const char *key_pem)
-{
-    BIO *bio = BIO_new_mem_buf(cert_pem, -1);
-    X509 *leaf = PEM_read_bio_X509(bio, NULL, NULL, NULL);
-    bool good = leaf && SSL_CTX_use_certificate(context, leaf) == 1;
-    X509_free(leaf);
-    for (X509 *one = PEM_read_bio_X509(bio, NULL, NULL, NULL); one; one = PEM_read_bio_X509(bio, NULL, NULL, NULL))
-        SSL_CTX_add_extra_chain_cert(context, one);
-    BIO_free(bio);
-    bio = BIO_new_mem_buf(key_pem, -1);
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
-    good = good && key && SSL_CTX_use_PrivateKey(context, key) == 1;
-    EVP_PKEY_free(key);
-    BIO_free(bio);
-    ERR_clear_error();
-    return good;
-}
-
-static bool is_address(const char *host)
-{
-    unsigned char binary[sizeof(struct in6_addr)];
-    return inet_pton(AF_INET, host, binary) == 1 || inet_pton(AF_INET6, host, binary) == 1;
-}
-
-static int context_fill(SSL_CTX *context, const struct http_tls *tls, const char *host, struct error *error)
-{
-    const char *name = tls->server_name ? tls->server_name : host;
-    X509_VERIFY_PARAM *judge = SSL_CTX_get0_param(context);
-    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-    if (!tls->ca_pem || !tls->ca_only)
-        SSL_CTX_set_default_verify_paths(context);
-    if (tls->ca_pem && !add_authorities(SSL_CTX_get_cert_store(context), tls->ca_pem))
-        return error_set(error, BLAME_CONFIG, 0, "TLS: %s holds no usable CA certificate (PEM)",
-                         tls->ca_key ? tls->ca_key : "the CA");
-    if (tls->cert_pem && tls->key_pem && !use_client_certificate(context, tls->cert_pem, tls->key_pem))
-        return error_set(error, BLAME_CONFIG, 0, "TLS: the client certificate or its key cannot be used");
-    if (tls->insecure)
-        return 0;
-    X509_VERIFY_PARAM_set_hostflags(judge, NO_PARTIAL_WILDCARDS);
-    int set =
-        is_address(name) ? X509_VERIFY_PARAM_set1_ip_asc(judge, name) : X509_VERIFY_PARAM_set1_host(judge, name, 0);
-    if (set != 1)
-        return error_set(error, BLAME_INPUT, 0, "TLS: %s cannot be verified", name);
-    return 0;
-}
-
 static void trust_free(struct trust *trust)
 {
     list_remove(&trust->node);
-    SSL_SESSION_free(trust->session);
-    SSL_CTX_free(trust->context);
-    mem_free(trust->name);
-    mem_free(trust->ca_key);
+    tls_context_free(trust->tls);
     mem_free(trust);
-}
-
-static void trust_key(char key[DIGEST_HEX], const struct http_tls *tls, const char *host)
-{
-    const char *parts[] = { host, tls->server_name, tls->ca_pem, tls->cert_pem, tls->key_pem };
-    OWNED_STRBUF struct strbuf all = STRBUF_EMPTY;
-    strbuf_format(&all, "%d%d", tls->insecure, tls->ca_only);
-    for (size_t i = 0; i < COUNT_OF(parts); i++)
-        strbuf_format(&all, "\n%s", parts[i] ? parts[i] : "-");
-    digest_sha256_hex(strbuf_text(&all), all.length, key);
-    explicit_bzero(all.bytes, all.length);
 }
 
 /* tls NULL: plain TCP. The same trust gives the same vhost, which lives as long as ws. */
@@ -391,7 +275,7 @@ static struct trust *trust_for(struct ws *ws, const struct http_tls *tls, const 
 {
     char key[DIGEST_HEX] = "plain";
     if (tls)
-        trust_key(key, tls, host);
+        tls_key(key, tls, host);
     LIST_EACH(node, &ws->trusts)
     {
         struct trust *known = list_of(node, struct trust, node);
@@ -405,20 +289,13 @@ static struct trust *trust_for(struct ws *ws, const struct http_tls *tls, const 
                                               .protocols = protocols,
                                               .vhost_name = trust->key };
     if (tls) {
-        const char *name = tls->server_name ? tls->server_name : host;
-        trust->name = is_address(name) ? NULL : mem_text(name);
-        trust->ca_key = mem_text(tls->ca_key);
-        trust->context = SSL_CTX_new(TLS_client_method());
-        if (context_fill(trust->context, tls, host, error) < 0) {
+        trust->tls = tls_context_new(tls, host, error);
+        if (!trust->tls) {
             trust_free(trust);
             return NULL;
         }
-        SSL_CTX_set_app_data(trust->context, trust);
-        SSL_CTX_set_info_callback(trust->context, handshake_news);
-        SSL_CTX_set_session_cache_mode(trust->context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-        SSL_CTX_sess_set_new_cb(trust->context, session_came);
         info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
-        info.provided_client_ssl_ctx = trust->context;
+        info.provided_client_ssl_ctx = tls_context_native(trust->tls);
     }
     trust->vhost = lws_create_vhost(ws->context, &info);
     if (trust->vhost)
@@ -490,7 +367,7 @@ static int stream_fill(struct ws_stream *stream, const struct ws_request *reques
     stream->protocol = mem_text(request->protocol);
     stream->bearer = mem_text(request->bearer);
     stream->user_agent = mem_text(request->user_agent);
-    /* the name is verified by the TLS context made here */
+    /* the name is verified by the TLS context that tls.c made */
     stream->flags = secure ? LCCSCF_USE_SSL | LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK | LCCSCF_HTTP_NO_FOLLOW_REDIRECT
                            : LCCSCF_HTTP_NO_FOLLOW_REDIRECT;
     if (secure && tls->insecure)
