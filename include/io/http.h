@@ -24,6 +24,21 @@ struct http_tls {
     const char *ca_key;      /* configuration key to name in TLS errors: "tls-ca-file"; NULL: none can be set */
 };
 
+/* A copy of a struct http_tls that owns its texts: they stand in one block, so that a client key cannot be forgotten
+ * when the copy goes. Zeroed, it is a copy of nothing. */
+struct http_tls_owned {
+    struct http_tls view; /* to lend; its texts point into the block */
+    char *block;
+    size_t block_bytes;
+};
+/* Makes copy a deep copy of from; what copy held before is not freed. Clear it with http_tls_clear. */
+void http_tls_copy(struct http_tls_owned *copy, const struct http_tls *from);
+/* Overwrites all texts with zeros and frees them; the copy is one of nothing then. */
+void http_tls_clear(struct http_tls_owned *copy);
+/* Takes the client certificate, its key (overwritten) and the server name out of the copy: another host must not get
+ * them. */
+void http_tls_drop_client(struct http_tls_owned *copy);
+
 struct http_reply {
     int status;                 /* HTTP status; 0 when no answer came (see error) */
     struct strbuf body;         /* at most request.body_most; empty when a sink took it */

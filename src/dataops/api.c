@@ -17,21 +17,6 @@
 
 /* --- the place --- */
 
-static void free_text(const char *text)
-{
-    mem_free((void *)(uintptr_t)text);
-}
-
-static void tls_copy(struct http_tls *tls, const struct http_tls *from)
-{
-    *tls = *from;
-    tls->ca_pem = mem_text(from->ca_pem);
-    tls->cert_pem = mem_text(from->cert_pem);
-    tls->key_pem = mem_text(from->key_pem);
-    tls->server_name = mem_text(from->server_name);
-    tls->ca_key = mem_text(from->ca_key ? from->ca_key : "tls-ca-file");
-}
-
 struct dataops *dataops_new(struct loop *loop, struct http *http, const struct dataops_place *place,
                             struct error *error)
 {
@@ -52,7 +37,10 @@ struct dataops *dataops_new(struct loop *loop, struct http *http, const struct d
     dataops->version = mem_text(place->version ? place->version : DATAOPS_VERSION);
     dataops->revision = mem_text(place->revision ? place->revision : "unknown");
     dataops->user_agent = mem_format("dataops-runner %s (%s; linux/amd64)", dataops->version, dataops->revision);
-    tls_copy(&dataops->tls, &place->tls);
+    struct http_tls tls = place->tls;
+    if (!tls.ca_key)
+        tls.ca_key = "tls-ca-file";
+    http_tls_copy(&dataops->tls, &tls);
     list_init(&dataops->calls);
     return dataops;
 }
@@ -71,11 +59,7 @@ void dataops_free(struct dataops *dataops)
     mem_free(dataops->revision);
     mem_free(dataops->user_agent);
     mem_free(dataops->last_update);
-    free_text(dataops->tls.ca_pem);
-    free_text(dataops->tls.cert_pem);
-    free_text(dataops->tls.key_pem);
-    free_text(dataops->tls.server_name);
-    free_text(dataops->tls.ca_key);
+    http_tls_clear(&dataops->tls);
     mem_free(dataops);
 }
 

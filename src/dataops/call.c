@@ -176,7 +176,7 @@ static void send_once(void *owner)
         .body_most = call->wish.body_most,
         .timeout_ms = call->wish.timeout_ms,
         .answer_timeout_ms = call->wish.answer_timeout_ms,
-        .tls = &dataops->tls,
+        .tls = &dataops->tls.view,
         .user_agent = dataops->user_agent,
     };
     call->http_call = http_start(dataops->http, &request, answered, call);

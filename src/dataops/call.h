@@ -12,8 +12,8 @@ struct dataops {
     struct loop *loop;
     struct http *http;
     char *api_root, *token, *system_id, *executor, *shell, *version, *revision, *user_agent;
-    char *last_update;   /* newest non-empty X-GitLab-Last-Update, or NULL */
-    struct http_tls tls; /* own copies */
+    char *last_update; /* newest non-empty X-GitLab-Last-Update, or NULL */
+    struct http_tls_owned tls;
     struct list calls;
 };
 

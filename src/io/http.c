@@ -13,14 +13,6 @@
 
 /* --- the end of a call --- */
 
-static void tls_clear(struct http_tls *tls)
-{
-    const char *texts[] = { tls->ca_pem, tls->cert_pem, tls->key_pem, tls->server_name, tls->ca_key };
-    for (size_t i = 0; i < COUNT_OF(texts); i++)
-        mem_wipe_free((void *)(uintptr_t)texts[i], texts[i] ? strlen(texts[i]) : 0);
-    memset(tls, 0, sizeof *tls);
-}
-
 static void easy_clear(struct http_call *call)
 {
     if (call->easy && call->state == CALL_RUNNING)
@@ -39,7 +31,7 @@ static void call_free(struct http_call *call)
     list_remove(&call->node);
     strbuf_clear(&call->reply.body);
     strbuf_clear(&call->reply.headers);
-    tls_clear(&call->tls);
+    http_tls_clear(&call->tls);
     mem_free(call->method);
     mem_free(call->url);
     mem_free(call->user_agent);
@@ -121,19 +113,6 @@ static void begin(void *owner)
         call_free(call);
 }
 
-static void copy_tls(struct http_call *call, const struct http_tls *tls)
-{
-    call->tls = (struct http_tls){
-        .ca_pem = mem_text(tls->ca_pem),
-        .ca_only = tls->ca_only,
-        .cert_pem = mem_text(tls->cert_pem),
-        .key_pem = mem_text(tls->key_pem),
-        .server_name = mem_text(tls->server_name),
-        .insecure = tls->insecure,
-        .ca_key = mem_text(tls->ca_key),
-    };
-}
-
 struct http_call *http_start(struct http *http, const struct http_request *request, http_done *done, void *owner)
 {
     struct http_call *call = mem_new(sizeof *call);
@@ -156,7 +135,7 @@ struct http_call *http_start(struct http *http, const struct http_request *reque
     call->reply.body = STRBUF_UP_TO(request->body_most ? request->body_most : BODY_MOST);
     call->reply.headers = STRBUF_UP_TO(HEADERS_MOST);
     if (request->tls)
-        copy_tls(call, request->tls);
+        http_tls_copy(&call->tls, request->tls);
     /* an upload must not wait a second for a "100 Continue" that few servers send */
     call->headers = curl_slist_append(NULL, "Expect:");
     for (const char *const *line = request->headers; line && *line; line++)

@@ -46,8 +46,8 @@ struct http_call {
     struct curl_slist *headers, *connect_to;
     struct timer *answer_timer;
     char *method, *url, *user_agent;
-    char *lead, *tail;   /* what stands around a source in a multipart body, or NULL */
-    struct http_tls tls; /* texts are copies */
+    char *lead, *tail; /* what stands around a source in a multipart body, or NULL */
+    struct http_tls_owned tls;
     http_sink *sink;
     http_source *source;
     http_moved *moved;

@@ -148,6 +148,7 @@ static int body_rewind(void *owner, curl_off_t offset, int origin)
 
 /* --- the beginning of a call --- */
 
+/* libcurl's type is not const, and it only reads. */
 static struct curl_blob blob_of(const char *text)
 {
     return (struct curl_blob){ .data = (void *)(uintptr_t)text, .len = strlen(text), .flags = CURL_BLOB_NOCOPY };
@@ -156,7 +157,7 @@ static struct curl_blob blob_of(const char *text)
 static void set_tls(struct http_call *call)
 {
     CURL *easy = call->easy;
-    const struct http_tls *tls = &call->tls;
+    const struct http_tls *tls = &call->tls.view;
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     if (tls->insecure) {
         curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
@@ -188,9 +189,9 @@ static void set_server_name(struct http_call *call)
     if (parts && curl_url_set(parts, CURLUPART_URL, call->url, 0) == CURLUE_OK &&
         curl_url_get(parts, CURLUPART_HOST, &host, 0) == CURLUE_OK &&
         curl_url_get(parts, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) == CURLUE_OK &&
-        curl_url_set(parts, CURLUPART_HOST, call->tls.server_name, 0) == CURLUE_OK &&
+        curl_url_set(parts, CURLUPART_HOST, call->tls.view.server_name, 0) == CURLUE_OK &&
         curl_url_get(parts, CURLUPART_URL, &url, 0) == CURLUE_OK) {
-        OWNED_TEXT char *connect = mem_format("%s:%s:%s:%s", call->tls.server_name, port, host, port);
+        OWNED_TEXT char *connect = mem_format("%s:%s:%s:%s", call->tls.view.server_name, port, host, port);
         OWNED_TEXT char *header = mem_format("Host: %s:%s", host, port);
         call->connect_to = curl_slist_append(NULL, connect);
         call->headers = curl_slist_append(call->headers, header);
@@ -253,7 +254,7 @@ void http_set_options(struct http_call *call)
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_TIMEOUT_MS);
     set_tls(call);
     set_body(call);
-    if (call->tls.server_name)
+    if (call->tls.view.server_name)
         set_server_name(call);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
 }

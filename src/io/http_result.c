@@ -5,7 +5,6 @@
 #include "text/url.h"
 #include "tls.h"
 
-#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
@@ -35,10 +34,7 @@ static void leave_secrets_behind(struct http_call *call)
             kept = curl_slist_append(kept, line->data);
     http_headers_clear(call);
     call->headers = kept;
-    mem_free((void *)(uintptr_t)call->tls.cert_pem);
-    mem_wipe_free((void *)(uintptr_t)call->tls.key_pem, call->tls.key_pem ? strlen(call->tls.key_pem) : 0);
-    mem_free((void *)(uintptr_t)call->tls.server_name);
-    call->tls.cert_pem = call->tls.key_pem = call->tls.server_name = NULL;
+    http_tls_drop_client(&call->tls);
 }
 
 /* The target of an upload's redirect may be a host alone, and the rest is ours. */
@@ -143,13 +139,13 @@ void http_explain(struct http_call *call, CURLcode result)
         switch ((int)result) {
         case CURLE_PEER_FAILED_VERIFICATION:
             curl_easy_getinfo(call->easy, CURLINFO_SSL_VERIFYRESULT, &verify);
-            tls_refused(error, url, verify, call->tls.ca_key, words);
+            tls_refused(error, url, verify, call->tls.view.ca_key, words);
             return;
         case CURLE_SSL_CONNECT_ERROR:
             tls_failed(error, url, words);
             return;
         case CURLE_SSL_CACERT_BADFILE:
-            tls_no_authority(error, call->tls.ca_key);
+            tls_no_authority(error, call->tls.view.ca_key);
             return;
         case CURLE_SSL_CERTPROBLEM:
             tls_bad_client(error, words);

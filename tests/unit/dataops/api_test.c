@@ -3,6 +3,7 @@
 
 #include "dataops/trace.h"
 #include "io/http.h"
+#include "io/leftovers.h"
 #include "io/loop.h"
 #include "io/loopback.h"
 
@@ -237,6 +238,20 @@ static void a_printed_line_arrives_within_a_fifth_of_a_second(void **state)
     clear_world(&world);
 }
 
+static void the_client_key_is_wiped_when_its_runner_goes(void **state)
+{
+    (void)state;
+    struct error error;
+    char *key = leftover_secret();
+    struct dataops_place place = { .url = "https://dataops.example.com", .tls = { .cert_pem = "c", .key_pem = key } };
+    struct dataops *dataops = dataops_new(NULL, NULL, &place, &error);
+    assert_non_null(dataops);
+    mem_wipe_free(key, strlen(key));
+    assert_int_equal(leftovers(), 1);
+    dataops_free(dataops);
+    assert_int_equal(leftovers(), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +260,7 @@ int main(void)
         cmocka_unit_test(a_body_that_stops_half_way_is_handed_on),
         cmocka_unit_test(a_payload_over_the_ceiling_is_refused_while_reading),
         cmocka_unit_test(a_printed_line_arrives_within_a_fifth_of_a_second),
+        cmocka_unit_test(the_client_key_is_wiped_when_its_runner_goes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
