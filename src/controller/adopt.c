@@ -16,6 +16,7 @@ struct found {
     const char *why_not; /* it is left alone; NULL: it is a job's */
     struct sealed_text sealed;
     struct entry *entry;
+    bool is_last; /* of its job's attempts: this one is the job */
 };
 
 static struct entry *entry_of(struct entry *entries, size_t count, const struct cluster *cluster,
@@ -65,16 +66,17 @@ void adopt_found(const struct state *state, struct entry *entries, size_t entry_
         if (found->entry == NULL)
             found->why_not = "no runner entry fits: its entry is not in the configuration any more";
     }
-    /* Leftovers first: once a job's sealed text was taken, nothing can be compared with it. */
+    /* Who is the last is found out before the first job takes its sealed text: nothing can be compared with it then. */
+    for (size_t i = 0; i < count; i++)
+        all[i].is_last = is_last(all, count, &all[i]);
     for (size_t i = 0; i < count; i++) {
         if (all[i].why_not != NULL)
             leave_alone(cluster, &all[i]);
-        else if (!is_last(all, count, &all[i]))
+        else if (all[i].is_last)
+            events->job(owner, all[i].entry, &all[i].sealed, all[i].pod);
+        else
             events->leftover(owner, all[i].entry, &all[i].sealed, all[i].pod);
     }
-    for (size_t i = 0; i < count; i++)
-        if (all[i].why_not == NULL && is_last(all, count, &all[i]))
-            events->job(owner, all[i].entry, &all[i].sealed, all[i].pod);
     for (size_t i = 0; i < count; i++)
         sealed_text_clear(&all[i].sealed);
     mem_free(all);

@@ -142,12 +142,11 @@ static void a_pod_of_an_entry_that_is_not_configured_any_more_is_left_alone(void
     assert_null(stage_run());
 }
 
-static void of_two_attempts_the_last_is_the_job_and_the_first_is_deleted(void **state)
+static void of_two_attempts_only_the_last_is_the_job(bool last_is_listed_first)
 {
     struct wjob *job = stage_job();
     struct wpod *first;
 
-    (void)state;
     stage_trouble(NODE_REFUSES, 1);
     kube_plan("delete pods", KUBE_FAILED, 1000, false);
     stage_start();
@@ -159,6 +158,10 @@ static void of_two_attempts_the_last_is_the_job_and_the_first_is_deleted(void **
     assert_int_equal(stage_pods(), 2);
     assert_false(first->deleting);
     stage_pod()->pieces_left = 100;
+    if (last_is_listed_first) {
+        list_remove(&first->node);
+        list_append(&pods, &first->node);
+    }
     stage_start();
     STAGE_UNTIL(stage_said("job_adopted") > 0);
     stage_pass(30 * SECONDS);
@@ -170,6 +173,18 @@ static void of_two_attempts_the_last_is_the_job_and_the_first_is_deleted(void **
     stage_pass(10 * SECONDS);
     assert_true(first->gone);
     assert_true(stage_trace_is_whole(job));
+}
+
+static void of_two_attempts_the_last_is_the_job_and_the_first_is_deleted(void **state)
+{
+    (void)state;
+    of_two_attempts_only_the_last_is_the_job(false);
+}
+
+static void a_list_in_another_order_brings_the_same_job_once(void **state)
+{
+    (void)state;
+    of_two_attempts_only_the_last_is_the_job(true);
 }
 
 static void notes_before_couriers_first_byte_are_not_moved_by_a_restart(void **state)
@@ -501,6 +516,7 @@ int main(void)
         STAGE_TEST(a_seal_that_was_copied_from_another_pod_does_not_open),
         STAGE_TEST(a_pod_of_an_entry_that_is_not_configured_any_more_is_left_alone),
         STAGE_TEST(of_two_attempts_the_last_is_the_job_and_the_first_is_deleted),
+        STAGE_TEST(a_list_in_another_order_brings_the_same_job_once),
         STAGE_TEST(notes_before_couriers_first_byte_are_not_moved_by_a_restart),
         STAGE_TEST(a_note_that_was_stored_without_an_answer_does_not_shift_the_log),
         STAGE_TEST(a_job_that_dataops_ended_meanwhile_is_only_cleaned_away),
