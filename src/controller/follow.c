@@ -167,8 +167,8 @@ static void follow_silence_due(void *owner)
     follow_again(follow, &follow->ends);
 }
 
-/* A mark that proves what was read before shows that the stream lives; only one that proves more ends a row of repairs.
- */
+/* A valid mark arrived. Any of them proves that the stream is alive. Only one beyond the position at which this read
+ * began is progress, and sets the count of repairs back. */
 static void follow_heard(struct follow *follow)
 {
     /* What comes soon after a stream began may have been written long ago; in a plain read each line has its time. */
@@ -184,7 +184,8 @@ static void follow_heard(struct follow *follow)
         loop_after(follow->loop, &follow->silence_timer, FOLLOW_SILENCE_MS, follow_silence_due, follow);
 }
 
-/* What arrived disagrees with its mark: nothing of it went upstream; read again, closer to the beginning each time. */
+/* What arrived disagrees with its mark. Nothing of it went upstream, so the log is read again: the first times from
+ * shortly before the last mark, then from byte 0. */
 static void follow_broken(struct follow *follow)
 {
     follow->broken++;
@@ -209,7 +210,7 @@ static bool follow_is_whole(const struct follow *follow)
     return follow->reader.known_at == result.bytes && (result.bytes == 0 || follow->reader.known_crc == result.crc);
 }
 
-/* What is proven goes first: an end is told behind it, and a hole can only be passed when nothing is held. */
+/* The owner gets what is proven before it hears of an end; and a gap can only be passed over once nothing is held. */
 static void follow_give(struct follow *follow)
 {
     if (follow->reader.committed.length > 0)
@@ -251,7 +252,8 @@ static void follow_data(void *owner, const char *bytes, size_t length)
     }
 }
 
-/* After the container ended the plain read is the last word; a few tries, the last ones from byte 0. */
+/* Once the container has ended, a plain read returns all that there will ever be. It is tried a few times, because the
+ * path may drop lines: from byte 0 after the first time, and the last one accepts that something is missing. */
 static void follow_read_last(struct follow *follow)
 {
     if (follow->last_reads >= LAST_READS_MOST) {

@@ -1,5 +1,32 @@
 /* One pod's log, followed to its end record: reconnects, repairs, proves; read by time where it cannot be followed.
- * Bytes come out once and in order (docs/design.md section 2). */
+ * Bytes come out once and in order (docs/design.md section 2).
+ *
+ * Courier's log is a row of records, and a mark every now and then says how many bytes there were so far and what
+ * their CRC is (text/record.h). What was read is held until a mark agrees with it; then it is proven, and the owner
+ * may take it. The owner never sees how often the log was opened for that. An example, ESC and the frame of the marks
+ * left out:
+ *
+ *     open the stream     "hello\n" mark(6, crc)     proven: 6 bytes; bytes()
+ *                         "wor"                      held: no mark yet
+ *     the stream ends                                nothing is wrong: a proxy closed it, or the apiserver stops
+ *     open it again       "hello\n" mark(6, crc)     known already: compared, and not given again
+ *                         "world\n" mark(12, crc)    proven: 6 bytes more
+ *                         end record                 bytes and CRC in it agree with what came: over()
+ *
+ * How a read ends says what comes next:
+ *
+ *     a mark disagrees          what is held is dropped and read again: after two such reads, or where a read brought
+ *                               nothing new, from byte 0; after five, what cannot be had is passed over, and the
+ *                               owner sees a gap in the offsets
+ *     courier runs on           the stream is opened again, with an overlap of 10 s; after some early ends in a row, or
+ *                               when the kubelet cannot follow, the log is read by time instead: plain reads, seconds
+ *                               apart, and now and then a try to follow
+ *     silence for 75 s          as if the stream had ended: courier's heartbeat comes every 30 s
+ *     courier has ended         at most three plain reads, the later ones from byte 0; then over() without a record
+ *     ... and no kubelet        it is asked for a minute; then over() without a record
+ *     1 MiB is held             reading stops until the owner has taken most of it
+ *
+ * Every one of these goes through one function with a pace of its own, so none of them becomes a storm. */
 #ifndef CONTROLLER_FOLLOW_H
 #define CONTROLLER_FOLLOW_H
 
