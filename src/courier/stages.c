@@ -1,3 +1,27 @@
+/* The stages of a job, and what ends them.
+ *
+ * The table `rules` says of each stage when it is wanted and how it begins. A stage that is done calls
+ * stages_advance(), which takes the next one that is wanted; behind the last one, stages_finish() ends the job. A stage
+ * that fails notes a verdict and goes on in the same way, because after_script and uploads follow a failure, too. The
+ * first verdict counts. An example, a job whose script fails:
+ *
+ *     stages_begin       prints the head of the trace
+ *     SOURCES            .git is fetched, while the image of build is still being pulled
+ *     stages_connected   step is there: the working tree is written
+ *     DOWNLOAD           not wanted: the job has no dependencies
+ *     SCRIPT             exit code 2: verdict(failed, script_failure, 2)
+ *     AFTER              wanted once a script began: CI_JOB_STATUS=failed
+ *     UPLOAD             wanted: artifacts with `when: on_failure` or `always`
+ *     END                over(result)
+ *
+ * What comes from outside acts on whatever stage is running:
+ *
+ *     order cancel       before the script: ends the job at once; in the script: stops it, after_script and uploads
+ * follow order stop         ends the job at once the job's limit    ends the job at once, as timed out SIGTERM the pod
+ * is being deleted: before the script ends the job at once; in the script stops it, and after_script has what is left
+ * of the grace step is lost       until the script is over: ends the job at once; it never began when no script had run
+ *
+ * "At once" means that no further stage begins, what runs is killed, and its last output has two seconds to arrive. */
 #include "stages.h"
 
 #include "artifacts.h"
