@@ -1,5 +1,24 @@
-/* What trace.c (bytes, pacing, touches) and report.c (the final state) share. One request at a time goes out for a job.
- */
+/* What trace.c (bytes, pacing, touches) and report.c (the final state) share.
+ *
+ * DataOps' copy of a job's log is append-only and has a length. A PATCH says where its bytes begin; DataOps takes them
+ * when that is its own length, and answers 416 with its length otherwise. So a trace needs no memory of its own about
+ * what was sent before it was made. One request at a time goes out for a job. An example, a job that a restarted
+ * controller goes on with; its log has 500 bytes, and DataOps has 300 of them:
+ *
+ *     trace_put(bytes 0..499)               they wait: where DataOps is is not known
+ *     PATCH Content-Range: 0-499            -> 416, Range: 0-300
+ *     position 300                          the first 300 bytes are dropped; they are in the CRC already
+ *     PATCH Content-Range: 300-499          -> 202; X-GitLab-Trace-Update-Interval: 3
+ *     trace_put(bytes 500..519)             they wait for the interval of 3 s
+ *     PATCH Content-Range: 500-519          -> 202
+ *     nothing for 30 s: PUT running         -> 200; "the job is alive"
+ *     trace_finish(success)
+ *     PUT success, 520 bytes, CRC           -> 200: reported()
+ *
+ * When DataOps' length is smaller than ours, bytes are wanted again: wants() tells the owner, who goes on at
+ * trace_wanted(). Where such answers keep coming, each one is followed by a longer pause, and in the final phase the
+ * bytes are given up after some of them, because the result counts for more. An answer 403, or a Job-Status `canceled`
+ * or `failed`, means that DataOps wants to hear nothing more: cancel(at once). */
 #ifndef SRC_DATAOPS_TRACE_STATE_H
 #define SRC_DATAOPS_TRACE_STATE_H
 
