@@ -1,9 +1,22 @@
 /* List, then watch over a websocket, for ever (kubernetes-api: section 1.7).
  *
- * One state: a list call, a stream, a question why a handshake was refused, or a wait are under way, never two of them.
- * Whatever ends, decides what comes next by one call of again(), which has a pace for it: no end, and nothing that
- * came before it, leads to a list or a stream without a pause more than a few times in a row. Callbacks of the owner
- * may stop the watch, so what calls them looks at watch->stopped afterwards. */
+ * One of four things is under way at any time: a list call, a stream, a question why a handshake was refused, or a
+ * wait. Whatever ends decides what comes next by one call of again(), which has a pace for it, so no end leads to a
+ * list or a stream without a pause more than a few times in a row. An example:
+ *
+ *     GET pods?limit=100                      a page, with `continue`: changed() for each pod that is new to the store
+ *     GET pods?limit=100&continue=...         the last page, resourceVersion 70: what the store has and no page showed
+ *                                             is gone(); then listed()
+ *     websocket pods?watch=1&resourceVersion=70&allowWatchBookmarks=true&timeoutSeconds=...
+ *       {"type":"MODIFIED","object":{...}}    version 75: changed()
+ *       {"type":"BOOKMARK","object":{...}}    version 90: nothing to tell, but the place to go on from
+ *       close                                 an ordinary end: a new stream from version 90
+ *       {"type":"ERROR","object":{"code":410}}   version 90 is too old by now: list anew
+ *
+ * After a failure the wait grows; a version that leads nowhere for a minute is given up, because it may be of a cluster
+ * that was restored; and every few minutes a list is made in any case, as a safety net.
+ *
+ * Callbacks of the owner may stop the watch, so what calls them looks at watch->stopped afterwards. */
 #include "kube/watch.h"
 
 #include "answer.h"
@@ -315,7 +328,9 @@ static void stream_closed(void *owner, int status, bool had_opened, const struct
     uint64_t lived_ms = loop_now_ms(watch->loop) - watch->opened_ms;
     watch->stream = NULL;
     if (had_opened)
-        kube_note_failure(watch->kube); /* how every end of a server begins */
+        /* A closed watch is often the first sign that the API server restarts: noted, so that a 403 soon afterwards is
+         * asked again. */
+        kube_note_failure(watch->kube);
     note_health(watch);
     strbuf_cut(&watch->message, 0);
     if (!had_opened) {
