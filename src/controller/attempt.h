@@ -35,11 +35,14 @@ struct patience_advice;
 
 struct attempt_events {
     /* One of the events of job/machine.h, with its cause when it has one (text is NULL without):
-     * JOB_POD_REFUSED, JOB_PLAN_REFUSED   the pod, or its Secret, is refused for good; also from inside attempt_create
-     * and attempt_store_plan JOB_POD_RUNS                        courier's container runs or has run; repeated with
-     * each change of the pod JOB_NEVER_BEGAN                     nothing of the job ran, another attempt is allowed
-     * JOB_CANNOT_START                    nothing of the job ran and nothing will
-     * JOB_POD_DELETED                     after attempt_end: the pod does not count any more; never from inside it */
+     *
+     *     JOB_POD_REFUSED     the pod is refused for good; also from inside attempt_create
+     *     JOB_PLAN_REFUSED    its Secret is refused for good; also from inside attempt_store_plan
+     *     JOB_POD_RUNS        courier's container runs or has run; repeated with each change of the pod
+     *     JOB_NEVER_BEGAN     nothing of the job ran, another attempt is allowed
+     *     JOB_CANNOT_START    nothing of the job ran and nothing will
+     *     JOB_POD_DELETED     after attempt_end, never from inside it: the pod does not count any more
+     */
     void (*happened)(void *owner, enum job_event event, enum reason reason, const char *text);
     /* JOB_POD_DELAYED or JOB_PLAN_DELAYED: the pod, or its Secret, cannot be made now. The Secret is tried again
      * without further ado, the pod waits for attempt_create. */

@@ -5,9 +5,11 @@
  * same trace from the pod and goes on where DataOps is. From these two facts follow the three rules of this file:
  *
  * 1. The controller's own lines come before courier's first byte, or behind its last one, never between.
+ *
  * 2. Notes (the lines before) are sent only once the pod's annotation holds them. A controller that takes over could
  * not rebuild others, and every later byte would stand at a wrong offset. So courier's first byte waits for a save that
- *    is under way, and notes that were not saved by then are dropped.
+ * is under way, and notes that were not saved by then are dropped.
+ *
  * 3. Where the tail (the lines behind) begins is fixed once. Bytes of courier that come later have no place any more.
  *
  * An example, a job whose image is pulled for a while:

@@ -16,10 +16,13 @@
  *
  * What comes from outside acts on whatever stage is running:
  *
- *     order cancel       before the script: ends the job at once; in the script: stops it, after_script and uploads
- * follow order stop         ends the job at once the job's limit    ends the job at once, as timed out SIGTERM the pod
- * is being deleted: before the script ends the job at once; in the script stops it, and after_script has what is left
- * of the grace step is lost       until the script is over: ends the job at once; it never began when no script had run
+ *     order cancel       before the script: ends the job at once; in the script: stops it, and after_script and uploads
+ *                        follow
+ *     order stop         ends the job at once
+ *     the job's limit    ends the job at once, as timed out
+ *     SIGTERM            the pod is being deleted; before the script: ends the job at once; in the script: stops it,
+ *                        and after_script has what is left of the grace
+ *     step is lost       until the script is over: ends the job at once; it never began when no script had run
  *
  * "At once" means that no further stage begins, what runs is killed, and its last output has two seconds to arrive. */
 #include "stages.h"
