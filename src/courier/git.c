@@ -346,6 +346,12 @@ static const struct {
     const char *said, *meaning;
     bool is_servers; /* the server, or the way to it, and not what lies in the folder */
 } meanings[] = {
+    { "Git credentials for",
+      "the server of the large files (LFS) wants a login; the job's is for the repository's own server alone", true },
+    { "resolves to a file:// URL", "large files (LFS) are fetched by http and https only, and lfs.url says otherwise",
+      true },
+    { "batch request: exit status", "large files (LFS) are fetched by http and https only, and lfs.url says otherwise",
+      true },
     { "Authentication failed", "the server refused the job's credentials for the repository", true },
     { "could not read Username", "the server refused the job's credentials for the repository", true },
     { "error: 401", "the server refused the job's credentials for the repository", true },

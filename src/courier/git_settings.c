@@ -102,7 +102,8 @@ const struct git_setting git_settings[] = {
     FILES("trace2.normalTarget"), /* git reads these from the system's and the user's files alone */
     FILES("trace2.perfTarget"),
     FILES("trace2.eventTarget"),
-    FILES("lfs.customtransfer.<name>.path"),
+    FILES("lfs.customtransfer.<name>.path"), /* .lfsconfig is no such file: git-lfs takes none of these from it */
+    FILES("lfs.<url>.standalonetransferagent"),
     FILES("lfs.extension.<name>.clean"),
     FILES("lfs.extension.<name>.smudge"),
     /* settings of commands that courier never runs */

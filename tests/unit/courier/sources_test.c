@@ -218,47 +218,6 @@ static void without_checkout_there_is_only_the_repository(void **state)
     repository_clear(&all);
 }
 
-static void objects_of_lfs_are_fetched_with_the_jobs_credentials(void **state)
-{
-    struct repository all;
-    static char oid[65], batch[1024];
-    (void)state;
-    if (system("git lfs version > /dev/null 2>&1") != 0) {
-        print_message("[ NOTE ] git-lfs is not installed: this test needs it\n");
-        skip();
-    }
-    digest_sha256_hex("large\n", 6, oid);
-    snprintf(batch, sizeof batch,
-             "{\"transfer\":\"basic\",\"objects\":[{\"oid\":\"%s\",\"size\":6,\"actions\":{\"download\":{\"href\":\"@"
-             "ORIGIN@/object\"}}}]}",
-             oid);
-    repository_make_with(&all,
-                         (const struct web_rule[]){
-                             { .method = "POST",
-                               .path = "/g/p.git/info/lfs/objects/batch",
-                               .status = 200,
-                               .headers = "Content-Type: application/vnd.git-lfs+json\r\n",
-                               .body = batch },
-                             { .method = "GET", .path = "/object", .status = 200, .body = "large\n" },
-                         },
-                         2);
-    shell("set -e; cd %s/work; export GIT_CONFIG_GLOBAL=/dev/null GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b "
-          "GIT_COMMITTER_NAME=a "
-          "GIT_COMMITTER_EMAIL=a@b; mkdir sub; export GIT_CONFIG_NOSYSTEM=1; echo '*.bin filter=lfs diff=lfs merge=lfs "
-          "-text' > sub/.gitattributes; "
-          "printf 'version https://git-lfs.github.com/spec/v1\noid sha256:%s\nsize 6\n' > sub/x.bin; "
-          "git add .; git commit -q -m lfs; git -C ../web/git/g/p.git fetch -q ../../../../work main:main; git "
-          "rev-parse HEAD > ../sha-3",
-          all.pod.root, oid);
-    text_line(all.sha, sizeof all.sha, pod_path(&all.pod, "/sha-3"));
-    json_set_text(git_of(&all), "sha", all.sha);
-    plan_step_line(&all.pod, "script", "cat sub/x.bin; test ! -e .git/hooks; echo whole");
-    pod_run(&all.pod, job_user());
-    trace_has(&all.pod, "\nlarge\nwhole\n");
-    assert_int_equal(all.pod.result.outcome, OUTCOME_SUCCESS);
-    repository_clear(&all);
-}
-
 /* Asks for the repository by a path that the server sends on to location. */
 static void moved_make(struct repository *all, const char *location)
 {
@@ -352,7 +311,6 @@ int main(void)
         cmocka_unit_test(none_leaves_the_folder_and_empty_clears_it),
         cmocka_unit_test(hooks_run_around_the_clone),
         cmocka_unit_test(without_checkout_there_is_only_the_repository),
-        cmocka_unit_test(objects_of_lfs_are_fetched_with_the_jobs_credentials),
         cmocka_unit_test(a_redirect_within_the_server_is_followed),
         cmocka_unit_test(a_redirect_to_another_server_gets_no_login),
         cmocka_unit_test(courier_without_root_works_as_the_jobs_user),
