@@ -261,12 +261,13 @@ static int tips_write(const struct kept *kept)
 
 /* --- the working tree --- */
 
-/* An attributes file that no commit holds would change what the checkout writes; those of the commit come with it. */
-static int attributes_forget(void *owner, int folder, const char *name, unsigned depth)
+/* A file that no commit holds would change what the checkout and git-lfs write; those of the commit come with it. */
+static int steering_forget(void *owner, int folder, const char *name, unsigned depth)
 {
     if (depth == 0 && (strcmp(name, ".git") == 0 || strcmp(name, OLD) == 0))
         return 0;
-    if (strcmp(name, ".gitattributes") == 0 && unlinkat(folder, name, 0) == 0)
+    const bool is_steering = strcmp(name, ".gitattributes") == 0 || (depth == 0 && strcmp(name, ".lfsconfig") == 0);
+    if (is_steering && unlinkat(folder, name, 0) == 0)
         return 0;
     const int next = folder_within(folder, name);
     if (next < 0)
@@ -275,7 +276,7 @@ static int attributes_forget(void *owner, int folder, const char *name, unsigned
         close(next);
         return -1;
     }
-    return each_entry(next, attributes_forget, owner, depth + 1);
+    return each_entry(next, steering_forget, owner, depth + 1);
 }
 
 /* --- all of it --- */
@@ -376,7 +377,7 @@ int sources_tidy(const char *builds_dir, const char *folder)
     struct error error = ERROR_NONE;
     struct kept kept = { .project = folder_open(builds_dir, folder, &error), .old = -1 };
     int result = kept.project < 0 ? -1 : repository_tidy(&kept, &error);
-    if (result == 0 && each_entry(folder_within(kept.project, "."), attributes_forget, NULL, 0) < 0)
+    if (result == 0 && each_entry(folder_within(kept.project, "."), steering_forget, NULL, 0) < 0)
         result = error_errno(&error, "look through the project folder");
     if (result < 0)
         fprintf(stderr, "%s\n", error.text);

@@ -1,8 +1,10 @@
 /* The table of git's settings that start programs, against what the installed git knows. */
 #include "courier/pod.h"
 
+#include "context.h"
 #include "git.h"
 #include "git_settings.h"
+#include "job/plan.h"
 
 #include <fnmatch.h>
 #include <regex.h>
@@ -193,11 +195,54 @@ static void each_value_of_the_table_is_on_the_commands_level(void **state)
     words_clear(&words);
 }
 
+/* Each setting whose key ends so is for the origin alone, and there are that many. */
+static void is_scoped(const struct git *git, const char *name, unsigned wanted)
+{
+    static const char scope[] = "http.https://git.example:8443/.";
+    unsigned count = 0;
+    for (const char *const *entry = git_environment(git); *entry; entry++) {
+        const char *key = strncmp(*entry, "GIT_CONFIG_KEY_", 15) == 0 ? strchr(*entry, '=') + 1 : NULL;
+        const char *last = key ? strrchr(key, '.') : NULL;
+        if (!last || strcasecmp(last + 1, name) != 0)
+            continue;
+        if (strncmp(key, scope, strlen(scope)) != 0 || strcmp(key + strlen(scope), name) != 0)
+            fail_msg("%s is not for the repository's server alone", key);
+        count++;
+    }
+    assert_int_equal(count, wanted);
+}
+
+static void what_is_secret_is_for_the_repositorys_server_alone(void **state)
+{
+    static const char *const names[] = { "extraHeader", "sslCert", "sslKey", "sslCAInfo" };
+    char scratch[] = "/tmp/dataops-git-XXXXXX";
+    char url[] = "https://gitlab-ci-token:secret@git.example:8443/g/old", ca[] = "ca", cert[] = "cert", key[] = "key";
+    struct plan plan = { .git_url = url, .ca_pem = ca, .cert_pem = cert, .key_pem = key };
+    struct error error = ERROR_NONE;
+    char *place;
+    bool is_elsewhere;
+    (void)state;
+    assert_non_null(mkdtemp(scratch));
+    const struct context context = { .plan = &plan, .scratch = scratch };
+    struct git *git = git_new(&context, &error);
+    assert_non_null(git);
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        is_scoped(git, names[i], 1);
+    assert_int_equal(git_move(git, "https://other.example:8443/g/p.git/info/refs", &place, &is_elsewhere, &error), 0);
+    assert_true(is_elsewhere);
+    for (size_t i = 0; i < COUNT_OF(names); i++)
+        is_scoped(git, names[i], 1);
+    mem_free(place);
+    git_free(git);
+    assert_int_equal(rmdir(scratch), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_setting_that_may_start_a_program_is_known),
         cmocka_unit_test(each_value_of_the_table_is_on_the_commands_level),
+        cmocka_unit_test(what_is_secret_is_for_the_repositorys_server_alone),
     };
     return cmocka_run_group_tests_name("git_settings", tests, NULL, NULL);
 }

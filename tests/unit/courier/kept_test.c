@@ -167,6 +167,44 @@ static void what_an_earlier_job_planted_does_not_reach_the_next(void **state)
     }
 }
 
+/* The earlier job's program is ../../evil, which leaves a mark. */
+static void what_an_earlier_job_left_starts_nothing(void **state)
+{
+#define NAMES_EVIL                                                                                                     \
+    "for k in core.fsmonitor core.sshCommand core.askPass core.alternateRefsCommand credential.helper "                \
+    "filter.e.smudge filter.e.clean filter.e.process diff.e.textconv diff.e.command alias.fetch alias.checkout; do "   \
+    "git config --file $F $k $B/evil; done; git config --file $F core.hooksPath $B/hooks; "
+    static const struct {
+        const char *name, *commands;
+    } roads[] = {
+        { "include.path", "F=$B/included; " NAMES_EVIL "git config include.path $B/included" },
+        { "includeIf", "F=$B/included; " NAMES_EVIL "git config includeIf.gitdir:/**.path $B/included" },
+        { "a file as .git", "F=.git/config; " NAMES_EVIL "mv .git $B/elsewhere; echo gitdir: $B/elsewhere > .git" },
+        { "commondir", "cp -r .git $B/common; F=$B/common/config; " NAMES_EVIL "echo $B/common > .git/commondir" },
+        { "the configuration of a work tree",
+          "git config extensions.worktreeConfig true; F=.git/config.worktree; " NAMES_EVIL "true" },
+        { "hooks", "cp $B/hooks/* .git/hooks/" },
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(roads); i++) {
+        struct repository all;
+        char commands[1800];
+        snprintf(commands, sizeof commands,
+                 "B=$(cd ../..; pwd); printf \"#!/bin/sh\\ntouch $B/attacked\\ncat\\n\" > $B/evil; chmod 755 $B/evil; "
+                 "chmod 777 $B; mkdir $B/hooks .git/info 2> /dev/null || mkdir -p $B/hooks; "
+                 "for h in post-checkout post-index-change reference-transaction; do cp $B/evil $B/hooks/$h; done; "
+                 "echo '* filter=e diff=e' > .git/info/attributes; echo left > untracked; %s",
+                 roads[i].commands);
+        left_make(&all, commands);
+        plan_step_line(&all.pod, "script", "cat file");
+        pod_run(&all.pod, job_user());
+        nothing_ran(&all);
+        if (!strstr(strbuf_text(&all.pod.trace), "\n3\n"))
+            fail_msg("%s stops the next job:\n%s", roads[i].name, trace_end(&all.pod));
+        repository_clear(&all);
+    }
+}
+
 /* Whether some request to the server held the words. */
 static bool was_asked(const struct repository *all, const char *words)
 {
@@ -267,6 +305,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_nested_repository_makes_git_run_nothing),
         cmocka_unit_test(what_an_earlier_job_planted_does_not_reach_the_next),
+        cmocka_unit_test(what_an_earlier_job_left_starts_nothing),
         cmocka_unit_test(what_is_proven_is_not_fetched_again),
         cmocka_unit_test(a_file_that_the_commit_has_no_more_goes),
         cmocka_unit_test(a_folder_that_stands_in_the_way_is_fetched_anew),

@@ -241,12 +241,30 @@ static void no_setting_and_no_server_makes_lfs_start_a_program(void **state)
     }
 }
 
+static void what_an_earlier_job_says_to_lfs_does_not_reach_the_next(void **state)
+{
+    struct large large;
+    (void)state;
+    need_lfs();
+    large_make(&large, NULL, &as_usual, 200);
+    json_set_text(git_of(&large.all), "strategy", "fetch");
+    json_set_array(git_of(&large.all), "clean_flags");
+    shell("set -e; export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1; cd %s/builds; mkdir g; git clone -q "
+          "--no-hardlinks ../work g/p 2> /dev/null; cd g/p; "
+          "printf '[lfs]\\n\\tfetchexclude = *\\n' > .lfsconfig; chown -R %u:%u ..",
+          large.all.pod.root, job_user(), job_user());
+    pod_run(&large.all.pod, job_user());
+    trace_has(&large.all.pod, "\nlarge\nwhole\n");
+    large_clear(&large);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(large_files_are_fetched_with_the_jobs_login),
         cmocka_unit_test(no_road_takes_the_login_to_another_server),
         cmocka_unit_test(another_server_that_asks_for_a_login_gets_none),
+        cmocka_unit_test(what_an_earlier_job_says_to_lfs_does_not_reach_the_next),
         cmocka_unit_test(no_setting_and_no_server_makes_lfs_start_a_program),
     };
     return cmocka_run_group_tests_name("lfs", tests, NULL, NULL);

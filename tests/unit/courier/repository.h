@@ -15,7 +15,7 @@ struct repository {
 static inline void shell(const char *format, ...) PRINTF_LIKE(1, 2);
 static inline void shell(const char *format, ...)
 {
-    char command[2048];
+    char command[4096];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(command, sizeof command, format, arguments);
