@@ -1,4 +1,5 @@
-/* Writing config.toml as `register` leaves it (install.md section 6). Pure. */
+/* Writing config.toml as `register` leaves it (docs/reference/dataops.md, "Configuration of the stock runner"). Pure.
+ */
 #ifndef CONFIG_WRITE_H
 #define CONFIG_WRITE_H
 

@@ -30,7 +30,7 @@ struct controller_options {
         *registration; /* register once and keep the result in the state Secret; NULL: never */
 };
 
-/* Exit codes of a run (install.md section 6). */
+/* Exit codes of a run: those of a program that a signal ended are what a shell shows, 128 and the signal. */
 enum controller_end {
     CONTROLLER_DONE = 0,
     CONTROLLER_FAILED = 1,

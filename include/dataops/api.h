@@ -1,5 +1,5 @@
-/* The DataOps side: the GitLab Runner job API, v4 (runner-api.md). Knows no pods. One struct dataops per [[runners]]
- * entry. */
+/* The DataOps side: the GitLab Runner job API, v4 (docs/reference/dataops.md, "Calls in general" and the headings
+ * behind it). Knows no pods. One struct dataops per [[runners]] entry. */
 #ifndef DATAOPS_API_H
 #define DATAOPS_API_H
 
@@ -27,8 +27,9 @@ void dataops_free(struct dataops *dataops);
 const char *dataops_api_root(const struct dataops *dataops);
 void dataops_set_token(struct dataops *dataops, const char *token);
 
-/* An answer after the generic layer (section 0): at most 5 tries on 408 429 500 502 503 504 512+ with
- * RateLimit-ResetTime, Retry-After, or exponential waits; a transport error is not retried here. */
+/* An answer after the layer below every call (docs/reference/dataops.md, "Repeated requests"): at most 5 tries on 408
+ * 429 500 502 503 504 512+ with RateLimit-ResetTime, Retry-After, or exponential waits; a transport error is not
+ * retried here. */
 struct dataops_answer {
     int status;                     /* 0: no answer */
     const struct http_reply *reply; /* borrowed until return; NULL when no answer */

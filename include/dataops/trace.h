@@ -1,5 +1,5 @@
-/* One job's trace and state at DataOps: PATCHes, touches, the final report (runner-api.md sections 5 and 6). Takes
- * bytes, never loses or repeats one. */
+/* One job's trace and state at DataOps: PATCHes, touches, the final report (docs/reference/dataops.md, "The trace" and
+ * "The final state"). Takes bytes, never loses or repeats one. */
 #ifndef DATAOPS_TRACE_H
 #define DATAOPS_TRACE_H
 

@@ -85,7 +85,7 @@ struct http_request {
      * family, Content-Type and X-Request-Id: no other header line, no client certificate and key, no server_name. GET
      * and HEAD follow every kind of redirect. Other methods follow 307 and 308, and only with a source and with moved,
      * because a body in memory may hold a token and is never repeated. A Location that names no more than a host, or
-     * our path without a query, gets our path and query (runner-api: section 7.1). */
+     * our path without a query, gets our path and query (docs/reference/dataops.md, "Uploading artifacts"). */
     bool follow_redirects;
     http_moved *moved; /* told before each step; NULL: nobody wants to know */
     const char *user_agent;

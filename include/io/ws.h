@@ -1,6 +1,6 @@
 /* Websocket clients over libwebsockets on the loop (foreign loop through libwebsockets-evlib-uv). Names are resolved
- * through the loop and addresses passed on; HTTP/1.1 only; pings every 20 s, dead after 2 missed pongs (kubernetes-api:
- * section 1.5). */
+ * through the loop and addresses passed on; HTTP/1.1 only; pings every 20 s, dead after 2 missed pongs
+ * (docs/reference/kubernetes.md, "Whether a connection lives"). */
 #ifndef IO_WS_H
 #define IO_WS_H
 

@@ -1,5 +1,6 @@
-/* A job as DataOps hands it over: the 201 answer of POST /jobs/request, parsed (runner-api.md section 3). Pure.
- * Liberal: null and missing blocks, unknown keys. Strict where a wrong reading would run the wrong thing. */
+/* A job as DataOps hands it over: the 201 answer of POST /jobs/request, parsed (docs/reference/dataops.md, "The
+ * payload"). Pure. Liberal: null and missing blocks, unknown keys. Strict where a wrong reading would run the wrong
+ * thing. */
 #ifndef JOB_PAYLOAD_H
 #define JOB_PAYLOAD_H
 
@@ -78,7 +79,7 @@ struct job {
 
 /* Gives a job (job_free). On BLAME_INPUT *id and *token are still filled when they could be read (free token with
  * mem_free), so that the job can be reported as failed. error->code is the exit code to report: 3 for an unknown key in
- * executor_opts (statement 15), else 0. Over JOB_PAYLOAD_MOST fails. */
+ * executor_opts (docs/reference/dataops.md, "Accepting a job"), else 0. Over JOB_PAYLOAD_MOST fails. */
 struct job *job_parse(const char *text, size_t length, uint64_t *id, char **token, struct error *error) MUST_CHECK;
 /* Finds "id" and "token" at the top level of a payload that is cut off or over the ceiling, reading only its beginning;
  * false when not both were seen. */

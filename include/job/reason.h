@@ -1,4 +1,5 @@
-/* Failure reasons: which one a cause is, and which of them DataOps knows (runner-api.md section 6.2). Pure. */
+/* Failure reasons: which one a cause is, and which of them DataOps knows (docs/reference/dataops.md, "Failure
+ * reasons"). Pure. */
 #ifndef JOB_REASON_H
 #define JOB_REASON_H
 

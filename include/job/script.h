@@ -1,4 +1,5 @@
-/* Shell text for a step: what runs in the job's container (runner-api.md sections 4.2 and 4.3). Pure. */
+/* Shell text for a step: what runs in the job's container (docs/reference/dataops.md, "The shell of a script"). Pure.
+ */
 #ifndef JOB_SCRIPT_H
 #define JOB_SCRIPT_H
 

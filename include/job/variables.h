@@ -1,4 +1,4 @@
-/* The variables of a job, merged and expanded (runner-api.md section 3.4). Pure. */
+/* The variables of a job, merged and expanded (docs/reference/dataops.md, "Variables"). Pure. */
 #ifndef JOB_VARIABLES_H
 #define JOB_VARIABLES_H
 
@@ -21,7 +21,8 @@ struct variables {
     struct strmap index;
 };
 
-/* What the runner adds, see section 3.4 steps 1, 2, 5, 6, 7. NULL-ended "KEY=value" lists borrow. */
+/* What the runner adds before and after the payload's own (docs/reference/dataops.md, "Variables"). NULL-ended
+ * "KEY=value" lists borrow. */
 struct variables_input {
     const struct job *job;
     const struct job_facts *facts;         /* those of the runner win over everything */

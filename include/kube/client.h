@@ -1,4 +1,5 @@
-/* Kubernetes: finding the cluster, credentials, requests. Knows no jobs. Facts: kubernetes-api.md sections 4 and 5. */
+/* Kubernetes: finding the cluster, credentials, requests. Knows no jobs. Facts: docs/reference/kubernetes.md,
+ * "Credentials inside a cluster" and "Requests". */
 #ifndef KUBE_CLIENT_H
 #define KUBE_CLIENT_H
 
@@ -36,7 +37,8 @@ const char *kube_server(const struct kube *kube);
  * then on. */
 bool kube_is_first(struct kube *kube, const char *words);
 
-/* What an answer means (section 5.3), decided by code and reason, text last. */
+/* What an answer means (docs/reference/kubernetes.md, "What an answer means"), decided by code and reason, text last.
+ */
 enum kube_class {
     KUBE_OK,
     KUBE_EXISTS,   /* 409 AlreadyExists */

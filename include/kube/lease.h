@@ -1,5 +1,6 @@
-/* One Lease: taken when it is free or its holder is silent, renewed, lost or given back. kubernetes-api.md section 6. A
- * Lease is not a fence: whoever was held up may still write, so every write of a holder stays idempotent. */
+/* One Lease: taken when it is free or its holder is silent, renewed, lost or given back (docs/reference/kubernetes.md,
+ * "Leases"). A Lease is not a fence: whoever was held up may still write, so every write of a holder stays idempotent.
+ */
 #ifndef KUBE_LEASE_H
 #define KUBE_LEASE_H
 

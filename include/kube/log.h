@@ -1,5 +1,5 @@
 /* One container's log: followed over a websocket (binary.k8s.io), or read once by plain GET. Bytes as they come; their
- * meaning is not known here. kubernetes-api.md section 2. */
+ * meaning is not known here (docs/reference/kubernetes.md, "Reading a log" and "How a log ends"). */
 #ifndef KUBE_LOG_H
 #define KUBE_LOG_H
 
@@ -14,7 +14,7 @@ struct kube_log;
 enum kube_log_end {
     LOG_CLOSED,       /* the stream ended; says nothing about the container */
     LOG_NOT_FOLLOWED, /* all of the log came that there is, but the kubelet cannot follow it: its node has no inotify
-                       * instance or watch left (section 2.5); error has its words */
+                       * instance or watch left; error has its words */
     LOG_NOT_YET,      /* 204, or 400 waiting to start: try again when the watch says running */
     LOG_GONE,         /* 404 */
     LOG_REFUSED,      /* 401, 403, 400 other: see error */
@@ -24,7 +24,7 @@ struct kube_log_request {
     const char *ns, *pod, *container;
     bool follow;          /* websocket; false: one GET */
     bool timed;           /* each line comes by itself, and kube_log_line_s says when it was written */
-    int64_t since_unix_s; /* 0: from the start; whole seconds (section 2.8) */
+    int64_t since_unix_s; /* 0: from the start; whole seconds, as the API server reads no more */
     uint64_t most_bytes;  /* GET only: ceiling, 0: 16 MiB */
 };
 struct kube_log_events {

@@ -1,5 +1,5 @@
-/* One websocket watch: list, then watch with bookmarks, resume, 410, pings, a periodic relist. kubernetes-api.md
- * sections 1.1 to 1.7. Keyed by UID. */
+/* One websocket watch: list, then watch with bookmarks, resume, 410, pings, a periodic relist
+ * (docs/reference/kubernetes.md, "Opening a watch" and "List and watch"). Keyed by UID. */
 #ifndef KUBE_WATCH_H
 #define KUBE_WATCH_H
 

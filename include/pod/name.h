@@ -22,7 +22,7 @@ char *pod_key(const char *url, const char *short_token, uint64_t job_id);
 /* A text as a label value: at most 63 characters of [A-Za-z0-9._-], alphanumeric at both ends. Gives a text, maybe "".
  */
 char *pod_label_value(const char *text);
-/* The first 9 characters behind the token's prefix (runner-api.md section 1.1). Gives a text. */
+/* The first 9 characters behind the token's prefix (docs/reference/dataops.md, "Tokens"). Gives a text. */
 char *pod_short_token(const char *token);
 
 #endif

@@ -1,4 +1,4 @@
-/* What a pod object says, taken apart once (kubernetes-api.md section 7). Pure. */
+/* What a pod object says, taken apart once (docs/reference/kubernetes.md, "A pod's status"). Pure. */
 #ifndef POD_STATUS_H
 #define POD_STATUS_H
 
@@ -49,8 +49,8 @@ bool pod_image_fails(const struct container_status *container);
 /* What it waits for, for the trace, in one line: "waiting for the image registry/x (ErrImagePull: ...)". "" when
  * nothing to say. */
 void pod_waits_for(const struct pod_status *status, char out[512]);
-/* Ruling without an end record (docs/design.md section 2, table of kubernetes-api.md 7.2): DisruptionTarget and pod
- * reason before exit codes; never success. */
+/* Ruling without an end record (docs/design.md section 2, docs/reference/kubernetes.md, "How a pod comes to its end"):
+ * DisruptionTarget and pod reason before exit codes; never success. */
 void pod_ruling(const struct pod_status *status, enum reason *reason, int *exit_code, char why[512]);
 /* Nothing runs any more in it. */
 bool pod_is_over(const struct pod_status *status);

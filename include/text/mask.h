@@ -1,7 +1,7 @@
-/* Masking of a byte stream, whatever the chunking (runner-api: section 5.5): phrases (longest match first, overlaps
- * found: Aho-Corasick), token prefixes (prefix stays, the following run of [-._=A-Za-z0-9] goes), URL parameters
- * (private_token, authenticity_token, rss_token, x-amz-signature, x-amz-credential, x-amz-security-token, after ? or &,
- * any case; the value up to ? & blank or control byte goes). Replacement is "[MASKED]". */
+/* Masking of a byte stream, whatever the chunking (docs/reference/dataops.md, "Masking"): phrases (longest match first,
+ * overlaps found: Aho-Corasick), token prefixes (prefix stays, the following run of [-._=A-Za-z0-9] goes), URL
+ * parameters (private_token, authenticity_token, rss_token, x-amz-signature, x-amz-credential, x-amz-security-token,
+ * after ? or &, any case; the value up to ? & blank or control byte goes). Replacement is "[MASKED]". */
 #ifndef TEXT_MASK_H
 #define TEXT_MASK_H
 

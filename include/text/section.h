@@ -1,4 +1,5 @@
-/* What GitLab's log viewer understands: section markers, colours, line times (runner-api: section 4.5). */
+/* What GitLab's log viewer understands: section markers, colours, line times (docs/reference/dataops.md, "Sections and
+ * line times"). */
 #ifndef TEXT_SECTION_H
 #define TEXT_SECTION_H
 
@@ -19,7 +20,8 @@
 void section_start(struct strbuf *out, const char *name, int64_t unix_seconds, const char *title);
 void section_end(struct strbuf *out, const char *name, int64_t unix_seconds);
 
-/* Line times of FF_TIMESTAMPS: turns a stream of writes into entries with 32-byte headers (section 4.5, rules 1 to 5).
+/* Line times of FF_TIMESTAMPS: turns a stream of writes into entries with 32-byte headers (docs/reference/dataops.md,
+ * "Sections and line times").
  */
 struct stamper {
     struct strbuf partial; /* at most 8192 bytes */

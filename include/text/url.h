@@ -29,8 +29,8 @@ bool url_is_in_clear(const char *text);
 char *url_origin(const struct url *url);
 /* Percent-encodes everything but unreserved characters. */
 void url_escape(const char *text, struct strbuf *out);
-/* The API root of a configured DataOps URL (runner-api: section 0): trailing "/" and then "/ci" cut, "/api/v4"
- * appended. */
+/* The API root of a configured DataOps URL (docs/reference/dataops.md, "Calls in general"): trailing "/" and then "/ci"
+ * cut, "/api/v4" appended. */
 char *url_api_root(const char *configured, struct error *error);
 /* The URL for people and logs: without user, password and query. Gives a text. */
 char *url_for_people(const char *text);

@@ -14,8 +14,8 @@ void secret_free(char *secret);
 void secret_free_text(char **secret);
 #define OWNED_SECRET __attribute__((cleanup(secret_free_text)))
 
-/* An authentication token of a runner that exists (runner-api.md section 1.1), as opposed to a registration token; a
- * whole instance may put its own prefix before it. */
+/* An authentication token of a runner that exists (docs/reference/dataops.md, "Tokens"), as opposed to a registration
+ * token; a whole instance may put its own prefix before it. */
 bool secret_is_runner_token(const char *token);
 
 #endif

@@ -1,4 +1,5 @@
-/* Who this process is among those that share a runner token (runner-api.md section 1.5). */
+/* Who this process is among those that share a runner token (docs/reference/dataops.md, "A process among those that
+ * share a token"). */
 #ifndef CLI_SYSTEM_ID_H
 #define CLI_SYSTEM_ID_H
 

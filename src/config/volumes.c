@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-/* What DataOps' documented container mounts become in a pod (install.md sections 1 and 6): names are those of the
- * chart. */
+/* What DataOps' documented container mounts become in a pod (docs/reference/dataops.md, "What DataOps' jobs expect in
+ * their container"): names are those of the chart. */
 static const struct {
     const char *path, *name;
     enum config_volume_kind kind;

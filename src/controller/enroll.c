@@ -116,7 +116,8 @@ static void enroll_register(struct enroll *enroll, struct entry *entry)
     enroll->call = dataops_register(entry->dataops, &request, enroll_registered, enroll);
 }
 
-/* A glrt- token in a registration field is an authentication token (install.md section 2). */
+/* A glrt- token in a registration field is an authentication token (docs/reference/dataops.md, "Registering and
+ * verifying"). */
 static bool is_runner_token(const char *token)
 {
     return strncmp(token, "glrt-", 5) == 0 || strstr(token, "-glrt-") != NULL;

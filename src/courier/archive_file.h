@@ -28,7 +28,8 @@ int archive_writer_add(struct archive_writer *writer, const char *name, const st
 /* Writes what is left and frees; -1 when that failed. */
 int archive_writer_end(struct archive_writer *writer, struct error *error);
 
-/* Appends one gzip member that holds what fd has, with the base name and mtime in its header (runner-api: section 7.2).
+/* Appends one gzip member that holds what fd has, with the base name and mtime in its header
+ * (docs/reference/dataops.md, "Which files an artifact holds").
  */
 int archive_gzip_member(int out_fd, int fd, const char *name, int64_t mtime_s, enum archive_level level,
                         struct error *error) MUST_CHECK;

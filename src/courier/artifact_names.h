@@ -1,5 +1,5 @@
 /* Names, patterns and addresses of artifacts: what the plan says, expanded the way the stock runner's helper does it
- * from its environment, the lines of GITLAB_ENV included (runner-api: sections 3.4 and 7). */
+ * from its environment, the lines of GITLAB_ENV included (docs/reference/dataops.md, "Variables"). */
 #ifndef COURIER_ARTIFACT_NAMES_H
 #define COURIER_ARTIFACT_NAMES_H
 

@@ -1,5 +1,5 @@
-/* The stage upload_artifacts (runner-api: sections 7.1 and 7.2): each artifact is chosen and packed by a child as the
- * job's user, then streamed to DataOps. */
+/* The stage upload_artifacts (docs/reference/dataops.md, "Uploading artifacts" and "Which files an artifact holds"):
+ * each artifact is chosen and packed by a child as the job's user, then streamed to DataOps. */
 #ifndef COURIER_ARTIFACTS_H
 #define COURIER_ARTIFACTS_H
 

@@ -1,5 +1,5 @@
-/* The stage download_artifacts (runner-api: section 7.3): archives of earlier jobs, fetched from DataOps and unpacked
- * into the project folder by a child as the job's user. */
+/* The stage download_artifacts (docs/reference/dataops.md, "Downloading artifacts"): archives of earlier jobs, fetched
+ * from DataOps and unpacked into the project folder by a child as the job's user. */
 #ifndef COURIER_DOWNLOAD_H
 #define COURIER_DOWNLOAD_H
 

@@ -1,5 +1,5 @@
 /* Artifact names and paths, expanded as inside double quotes of a shell: $NAME ${NAME} ${NAME:-x} ${NAME-x} ${NAME:+x}
- * ${NAME+x} and backslash before $ ` " \ (runner-api: section 3.4, last rule). Pure. */
+ * ${NAME+x} and backslash before $ ` " \ (docs/reference/dataops.md, "Variables"). Pure. */
 #ifndef COURIER_EXPAND_H
 #define COURIER_EXPAND_H
 

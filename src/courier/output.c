@@ -165,7 +165,8 @@ static size_t whole_characters(const char *bytes, size_t room)
     return lead >= 0xC0 && room - (start - 1) < length ? start - 1 : room;
 }
 
-/* The notice goes beyond the limit, as the stock runner's does (runner-api: section 5.4). */
+/* The notice goes beyond the limit, as the stock runner's does (docs/reference/dataops.md, "The limit of the trace").
+ */
 static void output_store(struct output *output, const char *bytes, size_t length)
 {
     if (output->over_limit || length == 0)
@@ -270,7 +271,8 @@ void output_say(struct output *output, enum tone tone, const char *format, ...)
     output_settle(output);
 }
 
-/* A marker is a write of its own, so that line times put the title behind it (runner-api: section 4.5, rule 2). */
+/* A marker is a write of its own, so that line times put the title behind it (docs/reference/dataops.md, "Sections and
+ * line times"). */
 static void output_marker(struct output *output, const struct strbuf *marker)
 {
     static const char end[] = "\r" SECTION_CLEAR;

@@ -13,7 +13,7 @@ struct loop;
 struct mask;
 struct output;
 
-/* How a line of courier's own looks (runner-api: section 4.5). */
+/* How a line of courier's own looks (docs/reference/dataops.md, "Sections and line times"). */
 enum tone { TONE_BARE, TONE_PLAIN, TONE_NOTICE, TONE_WARNING, TONE_ERROR };
 
 struct output_settings {

@@ -1,5 +1,5 @@
-/* Which files an artifact holds (runner-api: section 7.2): globbing below a folder that may be hostile. Nothing outside
- * the folder is seen; symlinks are entries, never followed while walking. */
+/* Which files an artifact holds (docs/reference/dataops.md, "Which files an artifact holds"): globbing below a folder
+ * that may be hostile. Nothing outside the folder is seen; symlinks are entries, never followed while walking. */
 #ifndef COURIER_SELECT_H
 #define COURIER_SELECT_H
 

@@ -1,5 +1,5 @@
-/* The stage get_sources (runner-api: sections 3.3 and 4.4): .git is fetched early, while build's image is pulled; the
- * working tree is written late, by the job's own user (docs/design.md section 1). */
+/* The stage get_sources (docs/reference/dataops.md, "Settings variables" and "Getting sources"): .git is fetched early,
+ * while build's image is pulled; the working tree is written late, by the job's own user (docs/design.md section 1). */
 #ifndef COURIER_SOURCES_H
 #define COURIER_SOURCES_H
 

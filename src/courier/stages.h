@@ -1,5 +1,5 @@
 /* A job inside its pod, from the first line of the trace to the end record: the order of stages and their rules
- * (runner-api: section 4.1), time limits, orders, the verdict. Every decision about a job is here. */
+ * (docs/reference/dataops.md, "Stages"), time limits, orders, the verdict. Every decision about a job is here. */
 #ifndef COURIER_STAGES_H
 #define COURIER_STAGES_H
 

@@ -1,5 +1,5 @@
 /* What uploads and downloads of artifacts share: a nameless file between child and network, calls to DataOps' job API,
- * and how often they are tried (runner-api: sections 7.1 and 7.3). */
+ * and how often they are tried (docs/reference/dataops.md, "Uploading artifacts" and "Downloading artifacts"). */
 #ifndef COURIER_TRANSFER_H
 #define COURIER_TRANSFER_H
 
@@ -32,7 +32,8 @@ struct child *transfer_child(const struct context *context, const char *mode, st
 const char *transfer_death(int status);
 
 #define TRANSFER_ID_LINE 48
-/* A header line with a fresh 32-hex id, which DataOps logs beside its own (runner-api: section 0). */
+/* A header line with a fresh 32-hex id, which DataOps logs beside its own (docs/reference/dataops.md, "Calls in
+ * general"). */
 void transfer_id_line(char line[TRANSFER_ID_LINE]);
 
 enum again { AGAIN_NO, AGAIN_YES };

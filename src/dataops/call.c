@@ -1,5 +1,6 @@
-/* The retry layer below every call (runner-api.md section 0). A call lives until done was called; done is called from
- * the turn in which the last answer came, so what it belongs to may cancel other calls, not this one. */
+/* The retry layer below every call (docs/reference/dataops.md, "Repeated requests"). A call lives until done was
+ * called; done is called from the turn in which the last answer came, so what it belongs to may cancel other calls, not
+ * this one. */
 #include "call.h"
 
 #include "base/backoff.h"

@@ -1,4 +1,5 @@
-/* One logical call to DataOps: the generic layer of runner-api.md section 0 over io/http. */
+/* One logical call to DataOps: what holds for all calls (docs/reference/dataops.md, "Calls in general" and "Repeated
+ * requests"), over io/http. */
 #ifndef SRC_DATAOPS_CALL_H
 #define SRC_DATAOPS_CALL_H
 

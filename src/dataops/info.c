@@ -1,4 +1,4 @@
-/* What we tell DataOps about ourselves (runner-api.md section 1.6). */
+/* What we tell DataOps about ourselves (docs/reference/dataops.md, "What a runner says about itself"). */
 #include "call.h"
 
 #include "text/json.h"

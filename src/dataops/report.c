@@ -1,5 +1,5 @@
-/* The first and the last word about a job (runner-api.md sections 2.4 and 6.1). The final state never goes out before
- * the last byte. */
+/* The first and the last word about a job (docs/reference/dataops.md, "Accepting a job" and "The final state"). The
+ * final state never goes out before the last byte. */
 #include "trace_state.h"
 
 #include "io/loop.h"

@@ -1,6 +1,6 @@
-/* The job log at DataOps (runner-api.md section 5). The first bytes after a pause go out after a short gathering time,
- * the next at the interval that DataOps asks for; a whole PATCH of 1 MiB does not wait for it, because the bytes behind
- * it could not be taken. */
+/* The job log at DataOps (docs/reference/dataops.md, "The trace" and "The pace of the trace"). The first bytes after a
+ * pause go out after a short gathering time, the next at the interval that DataOps asks for; a whole PATCH of 1 MiB
+ * does not wait for it, because the bytes behind it could not be taken. */
 #include "trace_state.h"
 
 #include "io/loop.h"

@@ -1,4 +1,4 @@
-/* Reference syntax of variables, apart from where values come from (runner-api.md section 3.4). */
+/* Reference syntax of variables, apart from where values come from (docs/reference/dataops.md, "Variables"). */
 #ifndef SRC_JOB_EXPAND_H
 #define SRC_JOB_EXPAND_H
 

@@ -5,8 +5,8 @@
 #include "job/payload.h"
 #include "read.h"
 
-/* Exit code that DataOps is told for a payload that asks for what no version of this runner knows (runner-api.md
- * section 2.4). */
+/* Exit code that DataOps is told for a payload that asks for what no version of this runner knows
+ * (docs/reference/dataops.md, "Accepting a job"). */
 #define PAYLOAD_EXIT_CODE 3
 
 /* Fill one block each; what they gave belongs to job, also after a failure. */

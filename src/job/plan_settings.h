@@ -1,4 +1,4 @@
-/* What a plan takes from the job's variables (runner-api.md section 3.3). */
+/* What a plan takes from the job's variables (docs/reference/dataops.md, "Settings variables"). */
 #ifndef SRC_JOB_PLAN_SETTINGS_H
 #define SRC_JOB_PLAN_SETTINGS_H
 

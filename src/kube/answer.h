@@ -1,4 +1,4 @@
-/* What the API server's answers mean (kubernetes-api: section 5.3). Pure. */
+/* What the API server's answers mean (docs/reference/kubernetes.md, "What an answer means"). Pure. */
 #ifndef KUBE_ANSWER_H
 #define KUBE_ANSWER_H
 

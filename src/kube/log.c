@@ -1,5 +1,5 @@
-/* One container's log (kubernetes-api: section 2). Three ways lead to the end: the stream closed; the handshake was
- * refused, which one plain request explains; the plain request was all that was asked for. */
+/* One container's log (docs/reference/kubernetes.md, "Reading a log"). Three ways lead to the end: the stream closed;
+ * the handshake was refused, which one plain request explains; the plain request was all that was asked for. */
 #include "kube/log.h"
 
 #include "connection.h"
@@ -81,7 +81,8 @@ static enum kube_log_end end_of(const struct kube_answer *answer)
 {
     if (is_not_yet(answer))
         return LOG_NOT_YET;
-    /* the API server tells of a kubelet that it cannot reach by a 500 without a reason (kubernetes-api: section 2.1) */
+    /* the API server tells of a kubelet that it cannot reach by a 500 without a reason (docs/reference/kubernetes.md,
+     * "Reading a log") */
     if (answer->status >= 500)
         return LOG_UNREACHABLE;
     switch (answer->kind) {
@@ -214,7 +215,8 @@ static void stream_closed(void *owner, int status, bool had_opened, const struct
     struct error words = *error;
     log->stream = NULL;
     if (had_opened) {
-        /* how it closed means nothing (section 2.3), but for what the kubelet wrote last (section 2.5) */
+        /* how it closed means nothing, but for what the kubelet wrote last (docs/reference/kubernetes.md, "How a log
+         * ends" and "Text in a log that the container did not write") */
         const char *reason = log_tail_no_follow(&log->tail);
         if (reason)
             error_set(&words, BLAME_REMOTE, 0, "%s: the kubelet says \"%s\"", log->what, reason);

@@ -1,5 +1,6 @@
 /* What the kubelet puts into a log's body beside the container's bytes: a time before each line when asked for, and its
- * own words at the end (kubernetes-api: sections 2.5 and 2.7). */
+ * own words at the end (docs/reference/kubernetes.md, "Lines of a log and their times" and "Text in a log that the
+ * container did not write"). */
 #ifndef KUBE_LOG_LINES_H
 #define KUBE_LOG_LINES_H
 

@@ -1,4 +1,4 @@
-/* List, then watch over a websocket, for ever (kubernetes-api: section 1.7).
+/* List, then watch over a websocket, for ever (docs/reference/kubernetes.md, "List and watch").
  *
  * One of four things is under way at any time: a list call, a stream, a question why a handshake was refused, or a
  * wait. Whatever ends decides what comes next by one call of again(), which has a pace for it, so no end leads to a

@@ -32,7 +32,8 @@ static const char *pull_policy_word(const char *policy)
     return NULL;
 }
 
-/* The job's own pull policy must be among the configured ones, when some are configured (runner-api: section 3.5). */
+/* The job's own pull policy must be among the configured ones, when some are configured (docs/reference/dataops.md,
+ * "Images and services"). */
 static int build_pull_policy(const struct pod_input *input, const char **policy, struct error *error)
 {
     const struct config_texts *allowed = &input->runner->kubernetes.pull_policy;

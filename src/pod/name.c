@@ -63,7 +63,7 @@ static const char *skip_prefix(const char *text, const char *prefix)
     return strncmp(text, prefix, length) == 0 ? text + length : text;
 }
 
-/* t1_, t2_ and t3_ are partition marks (runner-api: section 1.1). */
+/* t1_, t2_ and t3_ are partition marks (docs/reference/dataops.md, "Tokens"). */
 static const char *skip_partition(const char *text)
 {
     if (text[0] == 't' && text[1] >= '1' && text[1] <= '3' && text[2] == '_')

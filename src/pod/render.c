@@ -125,7 +125,8 @@ static void add_owner(struct cJSON *meta, const struct pod_input *input)
     json_set_text(owner, "uid", input->owner_uid);
 }
 
-/* "key=value" is operator Equal, a bare key Exists, an empty key tolerates everything (parity: section 5). */
+/* "key=value" is operator Equal, a bare key Exists, an empty key tolerates everything (docs/reference/dataops.md,
+ * "Configuration of the stock runner"). */
 static void add_tolerations(struct cJSON *spec, const struct config_pairs *wish)
 {
     struct cJSON *list;

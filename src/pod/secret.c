@@ -10,7 +10,8 @@
 #define SECRET_MOST                                                                                                    \
     (1000u * 1000u) /* the API server refuses over 1 MiB of data; the error has to be ours to be understood */
 
-/* Registry credentials: the payload's, overlaid by DOCKER_AUTH_CONFIG of the job (runner-api: section 3.2). */
+/* Registry credentials: the payload's, overlaid by DOCKER_AUTH_CONFIG of the job (docs/reference/dataops.md, "The
+ * payload"). */
 static struct cJSON *pull_config(const struct pod_input *input)
 {
     const char *own = variables_get(input->variables, "DOCKER_AUTH_CONFIG");

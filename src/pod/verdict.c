@@ -16,8 +16,8 @@ struct ruling {
     enum reason reason;
     const char *text; /* for people */
 };
-/* kubernetes-api.md section 7.2, without what an end record settles. First match wins; the pod's own words come before
- * containers'. */
+/* What docs/reference/kubernetes.md, "How a pod comes to its end" says, without what an end record settles. First match
+ * wins; the pod's own words come before containers'. */
 static const struct ruling rulings[] = {
     { IN_POD, "DeadlineExceeded", REASON_TIMEOUT, "the pod passed its activeDeadlineSeconds" },
     { IN_POD, "Evicted", REASON_SYSTEM, "the node evicted the pod" },
@@ -74,8 +74,8 @@ static bool start_error(const struct container_status *container)
             strcmp(container->reason, "ContainerCannotRun") == 0);
 }
 
-/* The kubelet did not admit the pod that was bound to its node (kubernetes-api.md section 7.2): another attempt may
- * find another node. */
+/* The kubelet did not admit the pod that was bound to its node (docs/reference/kubernetes.md, "How a pod comes to its
+ * end"): another attempt may find another node. */
 static const struct ruling *node_refusal(const struct pod_status *status)
 {
     static const char *const words[] = { "NodeAffinity", "UnexpectedAdmissionError", "OutOfcpu", "OutOfmemory",

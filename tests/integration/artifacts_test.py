@@ -1,4 +1,4 @@
-"""Artifacts up and down (runner-api.md section 10, statements 41 to 44 as far as they are there)."""
+"""Artifacts up and down: how they are sent, tried again and refused, what an archive keeps, whose token fetches it."""
 
 import base64
 import gzip

@@ -1,4 +1,4 @@
-"""What a payload asks for, and what happens to broken ones (runner-api.md section 10, statements 16 and 17, and bad input)."""
+"""What a payload asks for, and what happens to broken ones: unknown keys and nulls, refspecs and depth, images, bad input."""
 
 import base64
 import re

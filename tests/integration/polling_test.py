@@ -1,4 +1,4 @@
-"""How the queue is asked (runner-api.md section 10, statements 9 to 14) and what answers do to it."""
+"""How the queue is asked, and what answers do to it: the last update, held polls, refusals, pace, the first word about a job."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""A runner's identity: registration, verification, system id, features (runner-api.md section 10, statements 1 to 8)."""
+"""A runner's identity: registration, verification, unregistering, system id, features, and the file that keeps it."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""What runs in which order, and how it ends (runner-api.md section 10, statements 23 to 29; cancel, attempts, users)."""
+"""What runs in which order, and how it ends: after_script, exit codes, sections, cancel, attempts, users."""
 
 import re
 import time

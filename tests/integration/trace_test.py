@@ -1,4 +1,4 @@
-"""The job's log at DataOps and the final report (runner-api.md section 10, statements 31 to 40)."""
+"""The job's log at DataOps and the final report: ranges, pace, cancel and abort, masking, the limit, checksum and final state."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-/* Identity, polling and the retry layer on a virtual clock: statements 1 to 4, 6 to 10 and 12 of the job API. */
+/* Identity, polling and the retry layer on a virtual clock. */
 #include "dataops/api.h"
 
 #include "world.h"
@@ -69,7 +69,7 @@ static void poll_once(struct stage *stage)
     world_run(stage->world, 1);
 }
 
-/* statement 1 */
+/* docs/reference/dataops.md, "Calls in general" */
 static void the_api_root_is_found(void **state)
 {
     static const char *const urls[] = { "https://host", "https://host/", "https://host/ci", "https://host/ci/" };
@@ -102,7 +102,7 @@ static bool is_request_id(const char *id)
     return strlen(id) == 32 && strspn(id, "0123456789abcdef") == 32;
 }
 
-/* statement 2 */
+/* docs/reference/dataops.md, "Calls in general" */
 static void every_request_has_an_id_and_the_token_in_its_body(void **state)
 {
     struct stage stage;
@@ -126,7 +126,7 @@ static void every_request_has_an_id_and_the_token_in_its_body(void **state)
     clear_stage(&stage);
 }
 
-/* statement 3 */
+/* docs/reference/dataops.md, "Registering and verifying" */
 static void a_glrt_token_is_verified_and_never_registered(void **state)
 {
     static const char *const tokens[] = { "glrt-abc", "glrt-t3_abc", "acme-glrt-abc" };
@@ -146,7 +146,7 @@ static void a_glrt_token_is_verified_and_never_registered(void **state)
     }
 }
 
-/* statement 4 */
+/* docs/reference/dataops.md, "Registering and verifying" */
 static void registration_says_what_was_asked_for(void **state)
 {
     static const struct dataops_register tagged = { .description = "site-a",
@@ -201,7 +201,7 @@ static void switched_off_registration_tokens_are_named_and_not_retried(void **st
     clear_stage(&stage);
 }
 
-/* statement 6 */
+/* docs/reference/dataops.md, "Registering and verifying" */
 static void unregistering_deletes_no_more_than_its_own(void **state)
 {
     struct stage stage;
@@ -226,7 +226,7 @@ static void unregistering_deletes_no_more_than_its_own(void **state)
     clear_stage(&stage);
 }
 
-/* statements 7 and 8 */
+/* docs/reference/dataops.md, "What a runner says about itself" */
 static void every_request_says_what_this_runner_can_do(void **state)
 {
     static const char *const can[] = { "variables",
@@ -278,7 +278,7 @@ static const char *last_update(const struct stage *stage)
     return value;
 }
 
-/* statement 9 */
+/* docs/reference/dataops.md, "Asking for jobs" */
 static void last_update_is_the_last_one_that_was_not_empty(void **state)
 {
     struct stage stage;
@@ -306,7 +306,7 @@ static void last_update_is_the_last_one_that_was_not_empty(void **state)
     clear_stage(&stage);
 }
 
-/* statement 10 */
+/* docs/reference/dataops.md, "Asking for jobs" */
 static void a_held_poll_is_not_cut_within_a_minute(void **state)
 {
     struct stage stage;
@@ -321,7 +321,7 @@ static void a_held_poll_is_not_cut_within_a_minute(void **state)
     clear_stage(&stage);
 }
 
-/* statement 12 */
+/* docs/reference/dataops.md, "Repeated requests" */
 static void retry_after_is_obeyed(void **state)
 {
     struct stage stage;

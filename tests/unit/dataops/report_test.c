@@ -1,7 +1,8 @@
-/* The first and the last word about a job, on a virtual clock: statements 14, 28 and 38 to 40 of the job API. */
+/* The first and the last word about a job, on a virtual clock (docs/reference/dataops.md, "Accepting a job" and "The
+ * final state"). */
 #include "stage.h"
 
-/* --- statement 14: accepting --- */
+/* --- accepting --- */
 
 static void accepting_is_one_put_running(void **state)
 {
@@ -53,7 +54,7 @@ static void an_abort_reply_to_it_means_that_nothing_runs(void **state)
     check_accept(0, "", true, false);
 }
 
-/* --- statements 38 to 40 and 28: the final state --- */
+/* --- the final state --- */
 
 static void the_final_put_comes_after_the_last_byte(void **state)
 {
@@ -75,7 +76,7 @@ static void the_final_put_comes_after_the_last_byte(void **state)
     assert_string_equal(last->method, "PUT");
     assert_int_equal(last->at_ms, finished_ms); /* it waits for no interval */
     assert_string_equal(stage.world->final_state, "success");
-    /* statement 28: neither key on success */
+    /* neither key on success */
     assert_null(strstr(last->body, "\"exit_code\""));
     assert_null(strstr(last->body, "failure_reason"));
     char checksum[64];

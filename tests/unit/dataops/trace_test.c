@@ -1,7 +1,8 @@
-/* A job's log at DataOps, on a virtual clock: statements 31 to 35 of the job API, and what a bad line does. */
+/* A job's log at DataOps, on a virtual clock, and what a bad line does (docs/reference/dataops.md, "The trace" and
+ * "Cancel and abort"). */
 #include "stage.h"
 
-/* --- statement 31: PATCH --- */
+/* --- PATCH --- */
 
 static void patches_are_contiguous_and_at_most_one_mib(void **state)
 {
@@ -60,7 +61,7 @@ static void the_reader_waits_when_dataops_is_slow(void **state)
     clear_stage(&stage);
 }
 
-/* --- latency and statement 33: pace --- */
+/* --- latency and pace (docs/reference/dataops.md, "The pace of the trace") --- */
 
 static void the_first_line_after_a_pause_is_sent_at_once(void **state)
 {
@@ -153,7 +154,7 @@ static void an_idle_job_touches_after_30_s(void **state)
     clear_stage(&stage);
 }
 
-/* --- statement 32: 416 --- */
+/* --- 416 --- */
 
 static void after_416_it_goes_on_where_dataops_is_forwards(void **state)
 {
@@ -272,7 +273,7 @@ static void an_adopted_job_without_any_trace_starts_at_0(void **state)
     clear_stage(&stage);
 }
 
-/* --- statements 34 and 35: how a job ends from outside --- */
+/* --- how a job ends from outside --- */
 
 static void canceling_is_told_once(void **state)
 {

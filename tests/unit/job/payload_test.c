@@ -126,7 +126,7 @@ static void a_whole_payload_is_read(void **state)
     job_free(job);
 }
 
-/* statement 16 */
+/* docs/reference/dataops.md, "The payload" */
 static void unknown_keys_and_nulls_are_tolerated(void **state)
 {
     struct job *job = parsed(
@@ -277,7 +277,7 @@ static void ten_thousand_variables_are_fine(void **state)
     strbuf_clear(&text);
 }
 
-/* statement 15 */
+/* docs/reference/dataops.md, "Accepting a job" */
 static void an_unknown_key_in_executor_opts_fails_with_code_3(void **state)
 {
     static const char *const cases[] = {

@@ -190,7 +190,7 @@ static void settings_come_from_variables(void **state)
 
     (void)state;
     assert_int_equal(plan->strategy, PLAN_CLONE);
-    assert_int_equal(plan->depth, 20); /* statement 17: GIT_DEPTH alone changes nothing */
+    assert_int_equal(plan->depth, 20); /* GIT_DEPTH alone changes nothing */
     assert_false(plan->checkout || plan->lfs || plan->after_script_ignore_errors || plan->direct_download);
     assert_int_equal(plan->clean_flag_count, 0);
     assert_int_equal(plan->fetch_flag_count, 2);
@@ -284,7 +284,7 @@ static void what_cannot_be_done_is_no_plan(void **state)
     check_refused("{\"key\":\"GIT_SUBMODULE_STRATEGY\",\"value\":\"recursive\"}", "," GIT, "submodules");
 }
 
-/* statement 18 */
+/* docs/reference/dataops.md, "Settings variables" */
 static void without_sources_no_repository_is_needed(void **state)
 {
     struct plan *plan = planned(

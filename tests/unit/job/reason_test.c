@@ -31,7 +31,7 @@ static void three_reasons_are_known_everywhere(void **state)
     assert_string_equal(reason_sent(REASON_TIMEOUT, NULL, 0), "job_execution_timeout");
 }
 
-/* statement 40 */
+/* docs/reference/dataops.md, "Failure reasons" */
 static void a_reason_that_is_not_offered_is_mapped(void **state)
 {
     (void)state;

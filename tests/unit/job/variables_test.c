@@ -75,7 +75,7 @@ static void check(const struct variables *variables, const char *key, const char
     assert_string_equal(item(variables, key)->value, value);
 }
 
-/* statement 21 */
+/* docs/reference/dataops.md, "Variables" */
 static void the_runner_adds_its_own(void **state)
 {
     struct variables variables = merge("", NULL);
@@ -163,7 +163,7 @@ static void no_name_of_the_runner_can_be_overridden(void **state)
     variables_clear(&plain);
 }
 
-/* statement 20 */
+/* docs/reference/dataops.md, "Variables" */
 static void values_are_expanded_once_against_the_unexpanded_list(void **state)
 {
     struct variables variables =
@@ -207,7 +207,7 @@ static void references_are_read_as_the_stock_runner_reads_them(void **state)
     variables_clear(&variables);
 }
 
-/* statement 19 */
+/* docs/reference/dataops.md, "Variables" */
 static void a_file_variable_is_a_path_with_exact_content(void **state)
 {
     struct variables variables = merge("{\"key\":\"CONF\",\"value\":\"a: $A\\r\\n$$\",\"file\":true,\"masked\":true},"

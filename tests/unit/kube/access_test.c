@@ -55,7 +55,7 @@ static int find(struct kube_place place)
     return access_find(&found, &place, &error);
 }
 
-static void statement_39_an_ipv6_service_host_is_bracketed(void **state)
+static void an_ipv6_service_host_is_bracketed(void **state)
 {
     (void)state;
     put("token", "abc\n");
@@ -72,7 +72,7 @@ static void statement_39_an_ipv6_service_host_is_bracketed(void **state)
     assert_string_equal(found.ns, "jobs");
 }
 
-static void statement_39_a_file_that_cannot_be_read_keeps_the_old_value(void **state)
+static void a_file_that_cannot_be_read_keeps_the_old_value(void **state)
 {
     (void)state;
     put("token", "one");
@@ -214,8 +214,8 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(statement_39_an_ipv6_service_host_is_bracketed),
-        CASE(statement_39_a_file_that_cannot_be_read_keeps_the_old_value),
+        CASE(an_ipv6_service_host_is_bracketed),
+        CASE(a_file_that_cannot_be_read_keeps_the_old_value),
         CASE(outside_of_any_cluster_all_ways_are_named),
         CASE(a_host_needs_no_scheme),
         CASE(a_kubeconfig_with_data_and_files),

@@ -63,7 +63,7 @@ static void read_text(struct kube_answer *answer, int status, const char *text, 
     answer_read(answer, status, &body, retry_after_s, false);
 }
 
-static void statements_34_and_35_each_status_has_its_class(void **state)
+static void each_status_has_its_class(void **state)
 {
     (void)state;
     for (size_t i = 0; i < COUNT_OF(rows); i++) {
@@ -110,7 +110,7 @@ static void the_text_says_what_was_wanted_and_why_not(void **state)
     assert_non_null(strstr(explained(302, ""), "redirected"));
 }
 
-static void statement_8_the_server_says_how_long_to_wait(void **state)
+static void the_server_says_how_long_to_wait(void **state)
 {
     (void)state;
     struct kube_answer answer;
@@ -138,9 +138,9 @@ static void causes_are_found(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(statements_34_and_35_each_status_has_its_class),
+        cmocka_unit_test(each_status_has_its_class),
         cmocka_unit_test(the_text_says_what_was_wanted_and_why_not),
-        cmocka_unit_test(statement_8_the_server_says_how_long_to_wait),
+        cmocka_unit_test(the_server_says_how_long_to_wait),
         cmocka_unit_test(causes_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

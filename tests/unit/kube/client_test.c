@@ -178,7 +178,7 @@ static void a_create_sends_the_object_and_its_type(void **state)
     assert_string_equal(world->target, "/api/v1/namespaces/ns/secrets?dryRun=All");
 }
 
-static void statement_32_a_lost_answer_is_asked_for_again_and_ends_as_exists(void **state)
+static void a_create_whose_answer_was_lost_is_sent_again_and_ends_as_exists(void **state)
 {
     struct world *world = *state;
     OWNED_JSON struct cJSON *object = pod("x");
@@ -190,7 +190,7 @@ static void statement_32_a_lost_answer_is_asked_for_again_and_ends_as_exists(voi
     assert_string_equal(world->error.text, "create pod x: 409 AlreadyExists: the message");
 }
 
-static void statement_33_a_delete_carries_the_uid_and_gone_is_done(void **state)
+static void a_delete_carries_the_uid_and_what_is_gone_counts_as_deleted(void **state)
 {
     struct world *world = *state;
     PLAY(world, "200", "404 NotFound", "409 Conflict", "403 Forbidden");
@@ -219,7 +219,7 @@ static void a_patch_is_a_merge_patch(void **state)
     assert_non_null(strstr(world->head, "Content-Type: application/merge-patch+json\r\n"));
 }
 
-static void statement_34_transient_failures_are_repeated_and_bounded(void **state)
+static void transient_failures_are_repeated_and_bounded(void **state)
 {
     struct world *world = *state;
     PLAY(world, "503 ServiceUnavailable", "500 InternalError", "200");
@@ -251,7 +251,7 @@ static void a_server_that_comes_back_may_not_know_the_rights_yet(void **state)
     assert_int_equal(world->asked, 5);
 }
 
-static void statement_34_refusals_and_unsafe_requests_are_not_repeated(void **state)
+static void refusals_and_unsafe_requests_are_not_repeated(void **state)
 {
     struct world *world = *state;
     OWNED_JSON struct cJSON *object = pod("x");
@@ -267,7 +267,7 @@ static void statement_34_refusals_and_unsafe_requests_are_not_repeated(void **st
     assert_int_equal(world->asked, 2);
 }
 
-static void statement_8_a_busy_server_is_given_its_time(void **state)
+static void a_busy_server_is_given_its_time(void **state)
 {
     struct world *world = *state;
     PLAY(world, "429 text", "200");
@@ -390,7 +390,7 @@ static void account_file(const char *name, const char *text)
     assert_int_equal(file_write(path, text, strlen(text), 0600, &error), 0);
 }
 
-static void statement_39_a_401_makes_the_token_be_read_again(void **state)
+static void a_401_makes_the_token_be_read_again(void **state)
 {
     struct world *world = *state;
     struct identity ca = identity_make(NULL, "Cluster CA", NULL, 3600);
@@ -442,13 +442,13 @@ int main(void)
         CASE(a_get_carries_token_and_accept),
         CASE(paths_follow_group_and_resource),
         CASE(a_create_sends_the_object_and_its_type),
-        CASE(statement_32_a_lost_answer_is_asked_for_again_and_ends_as_exists),
-        CASE(statement_33_a_delete_carries_the_uid_and_gone_is_done),
+        CASE(a_create_whose_answer_was_lost_is_sent_again_and_ends_as_exists),
+        CASE(a_delete_carries_the_uid_and_what_is_gone_counts_as_deleted),
         CASE(a_patch_is_a_merge_patch),
-        CASE(statement_34_transient_failures_are_repeated_and_bounded),
+        CASE(transient_failures_are_repeated_and_bounded),
         CASE(a_server_that_comes_back_may_not_know_the_rights_yet),
-        CASE(statement_34_refusals_and_unsafe_requests_are_not_repeated),
-        CASE(statement_8_a_busy_server_is_given_its_time),
+        CASE(refusals_and_unsafe_requests_are_not_repeated),
+        CASE(a_busy_server_is_given_its_time),
         CASE(a_deadline_ends_each_try),
         CASE(plain_text_goes_to_the_sink_and_is_never_sent_twice),
         CASE(an_unreachable_server_is_named),
@@ -456,7 +456,7 @@ int main(void)
         CASE(slow_logs_do_not_keep_objects_waiting),
         CASE(calls_may_be_cancelled_at_any_moment),
         CASE(the_client_may_be_freed_inside_done),
-        CASE(statement_39_a_401_makes_the_token_be_read_again),
+        CASE(a_401_makes_the_token_be_read_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -194,7 +194,7 @@ static void a_missing_lease_is_made_and_renewed(void **state)
     assert_in_range(world->puts, 3, 8);
 }
 
-static void statement_36_times_have_six_fraction_digits(void **state)
+static void the_times_of_a_lease_have_six_fraction_digits(void **state)
 {
     struct world *world = *state;
     start(world);
@@ -207,7 +207,7 @@ static void statement_36_times_have_six_fraction_digits(void **state)
     regfree(&six);
 }
 
-static void statement_36_a_conflict_leads_to_a_new_read(void **state)
+static void a_conflict_leads_to_a_new_read(void **state)
 {
     struct world *world = *state;
     start(world);
@@ -219,7 +219,7 @@ static void statement_36_a_conflict_leads_to_a_new_read(void **state)
     assert_true(kube_lease_is_held(world->lease));
 }
 
-static void statement_37_a_silent_holder_is_outwaited_whatever_his_clock_says(void **state)
+static void a_silent_holder_is_outwaited_whatever_his_clock_says(void **state)
 {
     struct world *world = *state;
     other_holds(world, "2099-01-01T00:00:00.000000Z"); /* an hour or a century ahead: not looked at */
@@ -230,7 +230,7 @@ static void statement_37_a_silent_holder_is_outwaited_whatever_his_clock_says(vo
     assert_int_equal(json_int(json_get(world->stored, "spec"), "leaseTransitions", -1), 5);
 }
 
-static void statement_37_a_holder_who_renews_keeps_it(void **state)
+static void a_holder_who_renews_keeps_it(void **state)
 {
     struct world *world = *state;
     char time[40];
@@ -245,7 +245,7 @@ static void statement_37_a_holder_who_renews_keeps_it(void **state)
     assert_false(kube_lease_is_held(world->lease));
 }
 
-static void statement_38_who_cannot_renew_doubts_before_the_lease_ends(void **state)
+static void a_holder_who_cannot_renew_doubts_before_the_lease_ends(void **state)
 {
     struct world *world = *state;
     start(world);
@@ -259,7 +259,7 @@ static void statement_38_who_cannot_renew_doubts_before_the_lease_ends(void **st
     assert_true(kube_lease_is_held(world->lease));
 }
 
-static void statement_38_silence_counts_from_when_the_last_good_request_was_sent(void **state)
+static void a_holders_silence_counts_from_when_the_last_good_request_was_sent(void **state)
 {
     struct world *world = *state;
     start(world);
@@ -357,12 +357,12 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         CASE(a_missing_lease_is_made_and_renewed),
-        CASE(statement_36_times_have_six_fraction_digits),
-        CASE(statement_36_a_conflict_leads_to_a_new_read),
-        CASE(statement_37_a_silent_holder_is_outwaited_whatever_his_clock_says),
-        CASE(statement_37_a_holder_who_renews_keeps_it),
-        CASE(statement_38_who_cannot_renew_doubts_before_the_lease_ends),
-        CASE(statement_38_silence_counts_from_when_the_last_good_request_was_sent),
+        CASE(the_times_of_a_lease_have_six_fraction_digits),
+        CASE(a_conflict_leads_to_a_new_read),
+        CASE(a_silent_holder_is_outwaited_whatever_his_clock_says),
+        CASE(a_holder_who_renews_keeps_it),
+        CASE(a_holder_who_cannot_renew_doubts_before_the_lease_ends),
+        CASE(a_holders_silence_counts_from_when_the_last_good_request_was_sent),
         CASE(a_lease_that_another_took_is_waited_for),
         CASE(a_lost_answer_does_not_lose_the_lease),
         CASE(our_own_lease_from_before_goes_on_at_once),

@@ -100,7 +100,7 @@ static void stream_some(struct loopback_conn *conn)
     loopback_goodbye(conn, 1000);
 }
 
-static void statement_19_frames_cut_anywhere_become_one_stream(void **state)
+static void frames_cut_anywhere_become_one_stream(void **state)
 {
     struct world *world = *state;
     world->stream = stream_some;
@@ -112,7 +112,7 @@ static void statement_19_frames_cut_anywhere_become_one_stream(void **state)
     assert_int_equal(world->plains, 0);
 }
 
-static void statement_30_since_is_sent_in_whole_seconds(void **state)
+static void a_time_to_read_from_is_sent_in_whole_seconds(void **state)
 {
     struct world *world = *state;
     world->stream = stream_some;
@@ -160,7 +160,7 @@ static void not_available(struct loopback_conn *conn)
     refuse(conn, 400, "BadRequest", "container \\\"courier\\\" in pod \\\"job-1\\\" is not available");
 }
 
-static void statement_20_not_started_yet_is_no_error(void **state)
+static void a_container_that_has_not_started_is_no_error(void **state)
 {
     struct world *world = *state;
     world->stream = no_node;
@@ -184,7 +184,7 @@ static void missing(struct loopback_conn *conn)
     refuse(conn, 404, "NotFound", "pods \\\"job-1\\\" not found");
 }
 
-static void statement_20_a_missing_pod_ends_the_stream(void **state)
+static void a_missing_pod_ends_the_stream(void **state)
 {
     struct world *world = *state;
     world->stream = world->plain = missing;
@@ -274,7 +274,7 @@ static void a_401_is_tried_once_more(void **state)
     assert_int_equal(world->streams, 2);
 }
 
-static void statement_22_a_plain_read_gives_the_whole_log(void **state)
+static void a_plain_read_gives_the_whole_log(void **state)
 {
     struct world *world = *state;
     world->plain = some_text;
@@ -323,16 +323,16 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(statement_19_frames_cut_anywhere_become_one_stream),
-        CASE(statement_30_since_is_sent_in_whole_seconds),
+        CASE(frames_cut_anywhere_become_one_stream),
+        CASE(a_time_to_read_from_is_sent_in_whole_seconds),
         CASE(a_cut_stream_ends_as_closed),
-        CASE(statement_20_not_started_yet_is_no_error),
-        CASE(statement_20_a_missing_pod_ends_the_stream),
+        CASE(a_container_that_has_not_started_is_no_error),
+        CASE(a_missing_pod_ends_the_stream),
         CASE(refusals_are_told_apart_from_an_unreachable_node),
         CASE(a_handshake_that_a_proxy_refuses_is_called_that),
         CASE(a_container_that_started_in_between_is_asked_for_again),
         CASE(a_401_is_tried_once_more),
-        CASE(statement_22_a_plain_read_gives_the_whole_log),
+        CASE(a_plain_read_gives_the_whole_log),
         CASE(an_unreachable_server_is_told),
         CASE(reading_may_be_cancelled_at_any_moment),
     };

@@ -163,7 +163,7 @@ static void until_streams(struct world *world, unsigned count)
 
 /* --- statements --- */
 
-static void statements_1_and_18_the_watch_request_is_as_the_server_wants_it(void **state)
+static void the_watch_request_is_as_the_server_wants_it(void **state)
 {
     struct world *world = *state;
     start(world, &quick);
@@ -193,7 +193,7 @@ static void events_arrive_after_the_list(void **state)
     assert_int_equal(kube_watch_counts(world->watch).events, 3);
 }
 
-static void statement_5_what_is_unknown_is_ignored(void **state)
+static void what_is_unknown_is_ignored(void **state)
 {
     struct world *world = *state;
     start(world, &quick);
@@ -204,7 +204,7 @@ static void statement_5_what_is_unknown_is_ignored(void **state)
     assert_int_equal(world->streams, 1);
 }
 
-static void statement_4_a_big_event_is_parsed_once_whole(void **state)
+static void a_big_event_is_parsed_once_whole(void **state)
 {
     struct world *world = *state;
     start(world, &quick);
@@ -221,7 +221,7 @@ static void statement_4_a_big_event_is_parsed_once_whole(void **state)
     mem_free(padding);
 }
 
-static void statements_4_and_16_an_event_over_the_ceiling_leads_to_a_new_list(void **state)
+static void an_event_over_the_ceiling_leads_to_a_new_list(void **state)
 {
     struct world *world = *state;
     start(world, &quick);
@@ -236,7 +236,7 @@ static void statements_4_and_16_an_event_over_the_ceiling_leads_to_a_new_list(vo
     assert_non_null(strstr(world->head, "Upgrade"));
 }
 
-static void statement_6_expired_in_the_stream_relists_and_tells_what_vanished(void **state)
+static void expiry_in_the_stream_leads_to_a_new_list_that_tells_what_vanished(void **state)
 {
     struct world *world = *state;
     world->items = POD("a", "u1", "7") "," POD("b", "u2", "8");
@@ -261,7 +261,7 @@ static void send_410(struct world *world, struct loopback_conn *conn)
     loopback_reply_json(conn, "410 Gone", body);
 }
 
-static void statement_7_expired_as_an_http_status_is_the_same(void **state)
+static void expiry_as_an_http_status_leads_to_a_new_list_too(void **state)
 {
     struct world *world = *state;
     world->stream = send_410;
@@ -271,7 +271,7 @@ static void statement_7_expired_as_an_http_status_is_the_same(void **state)
     assert_int_equal(world->plains, 0);
 }
 
-static void statement_8_a_busy_server_in_the_stream_keeps_the_version(void **state)
+static void a_busy_server_in_the_stream_keeps_the_version(void **state)
 {
     struct world *world = *state;
     start(world, &quick);
@@ -298,7 +298,7 @@ static void plain_ok(struct world *world, struct loopback_conn *conn)
     loopback_reply_json(conn, "200 OK", "");
 }
 
-static void statement_8_a_busy_server_at_the_handshake_keeps_the_version(void **state)
+static void a_busy_server_at_the_handshake_keeps_the_version(void **state)
 {
     struct world *world = *state;
     world->stream = refuse_429;
@@ -309,7 +309,7 @@ static void statement_8_a_busy_server_at_the_handshake_keeps_the_version(void **
     assert_string_equal(cluster_query(world->target, "resourceVersion"), "100");
 }
 
-static void statement_9_a_version_from_the_future_waits_a_second_and_relists(void **state)
+static void a_version_from_the_future_leads_to_a_new_list_after_a_second(void **state)
 {
     struct world *world = *state;
     start(world, &quick);
@@ -324,7 +324,7 @@ static void statement_9_a_version_from_the_future_waits_a_second_and_relists(voi
     assert_int_equal(world->lists, 2);
 }
 
-static void statement_10_every_end_resumes_from_the_last_version(void **state)
+static void every_end_of_a_watch_is_resumed_from_the_last_version(void **state)
 {
     struct world *world = *state;
     start(world, &quick);
@@ -358,7 +358,7 @@ static void a_version_with_odd_bytes_stays_one_parameter(void **state)
     assert_string_equal(cluster_query(world->target, "resourceVersion"), "2%26watch%3D0%20%23x");
 }
 
-static void statement_11_a_bookmark_moves_the_version_and_nothing_else(void **state)
+static void a_bookmark_moves_the_version_and_nothing_else(void **state)
 {
     struct world *world = *state;
     start(world, &quick);
@@ -373,7 +373,7 @@ static void statement_11_a_bookmark_moves_the_version_and_nothing_else(void **st
     assert_string_equal(world->heard, "L");
 }
 
-static void statement_13_the_same_name_with_a_new_uid_is_another_object(void **state)
+static void the_same_name_with_a_new_uid_is_another_object(void **state)
 {
     struct world *world = *state;
     world->items = POD("a", "u1", "7");
@@ -386,7 +386,7 @@ static void statement_13_the_same_name_with_a_new_uid_is_another_object(void **s
     until_heard(world, "+a L +a -a L");
 }
 
-static void statement_15_a_silent_watch_is_repaired_by_the_periodic_list(void **state)
+static void a_silent_watch_is_repaired_by_the_periodic_list(void **state)
 {
     struct world *world = *state;
     struct kube_watch_tuning often = quick;
@@ -415,7 +415,7 @@ static void rbac(struct world *world, struct loopback_conn *conn)
     loopback_reply_json(conn, "403 Forbidden", body);
 }
 
-static void statement_2_a_bare_403_is_called_a_handshake_problem(void **state)
+static void a_bare_403_is_called_a_handshake_problem(void **state)
 {
     struct world *world = *state;
     world->stream = refuse_empty_403;
@@ -427,7 +427,7 @@ static void statement_2_a_bare_403_is_called_a_handshake_problem(void **state)
     until_heard(world, "L !403 !ok");
 }
 
-static void statements_2_and_3_rbac_is_learned_by_a_plain_request(void **state)
+static void a_refusal_for_want_of_rights_is_explained_by_a_plain_request(void **state)
 {
     struct world *world = *state;
     world->stream = refuse_empty_403;
@@ -484,7 +484,7 @@ static void open_and_close(struct world *world, struct loopback_conn *conn)
     loopback_goodbye(conn, 1000);
 }
 
-static void statement_17_reconnects_slow_down_with_jitter(void **state)
+static void reconnects_slow_down_with_jitter(void **state)
 {
     struct world *world = *state;
     world->stream = open_and_close;
@@ -572,26 +572,26 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(statements_1_and_18_the_watch_request_is_as_the_server_wants_it),
+        CASE(the_watch_request_is_as_the_server_wants_it),
         CASE(events_arrive_after_the_list),
-        CASE(statement_5_what_is_unknown_is_ignored),
-        CASE(statement_4_a_big_event_is_parsed_once_whole),
-        CASE(statements_4_and_16_an_event_over_the_ceiling_leads_to_a_new_list),
-        CASE(statement_6_expired_in_the_stream_relists_and_tells_what_vanished),
-        CASE(statement_7_expired_as_an_http_status_is_the_same),
-        CASE(statement_8_a_busy_server_in_the_stream_keeps_the_version),
-        CASE(statement_8_a_busy_server_at_the_handshake_keeps_the_version),
-        CASE(statement_9_a_version_from_the_future_waits_a_second_and_relists),
-        CASE(statement_10_every_end_resumes_from_the_last_version),
+        CASE(what_is_unknown_is_ignored),
+        CASE(a_big_event_is_parsed_once_whole),
+        CASE(an_event_over_the_ceiling_leads_to_a_new_list),
+        CASE(expiry_in_the_stream_leads_to_a_new_list_that_tells_what_vanished),
+        CASE(expiry_as_an_http_status_leads_to_a_new_list_too),
+        CASE(a_busy_server_in_the_stream_keeps_the_version),
+        CASE(a_busy_server_at_the_handshake_keeps_the_version),
+        CASE(a_version_from_the_future_leads_to_a_new_list_after_a_second),
+        CASE(every_end_of_a_watch_is_resumed_from_the_last_version),
         CASE(a_version_with_odd_bytes_stays_one_parameter),
-        CASE(statement_11_a_bookmark_moves_the_version_and_nothing_else),
-        CASE(statement_13_the_same_name_with_a_new_uid_is_another_object),
-        CASE(statement_15_a_silent_watch_is_repaired_by_the_periodic_list),
-        CASE(statement_2_a_bare_403_is_called_a_handshake_problem),
-        CASE(statements_2_and_3_rbac_is_learned_by_a_plain_request),
+        CASE(a_bookmark_moves_the_version_and_nothing_else),
+        CASE(the_same_name_with_a_new_uid_is_another_object),
+        CASE(a_silent_watch_is_repaired_by_the_periodic_list),
+        CASE(a_bare_403_is_called_a_handshake_problem),
+        CASE(a_refusal_for_want_of_rights_is_explained_by_a_plain_request),
         CASE(a_list_that_is_refused_is_told_and_tried_again),
         CASE(a_401_is_tried_once_more_at_once),
-        CASE(statement_17_reconnects_slow_down_with_jitter),
+        CASE(reconnects_slow_down_with_jitter),
         CASE(pages_are_put_together_and_an_expired_page_starts_over),
         CASE(an_event_that_is_no_json_leads_to_a_new_list),
         CASE(the_watch_may_be_stopped_in_every_callback),
