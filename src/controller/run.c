@@ -181,6 +181,7 @@ static void run_change_state(struct run *run, const struct job_step_taken *step)
         timer_stop(&run->status_timer);
         tries_leave(run->tries);
         joblog_leave_pod(run->log);
+        verdict_drop_result(&run->verdict); /* it was about this attempt alone */
     }
     run->state = step->next;
 }

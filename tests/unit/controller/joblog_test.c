@@ -1,6 +1,8 @@
 /* A run's trace and its report: notes, what courier printed, and the last lines; what is missing is said. */
 #include "stage.h"
 
+#include "job/result.h"
+
 #define LOST "WARNING: log incomplete: "
 
 static struct wjob *running(unsigned pieces)
@@ -242,6 +244,44 @@ static void damage_on_the_way_is_repaired_without_a_trace_of_it(void **state)
     assert_true(stage_trace_is_whole(job));
 }
 
+/* Courier ended in this pod before it began its log, and says so by its termination message alone. */
+static void courier_only_leaves_a_message(struct wpod *pod, enum outcome outcome)
+{
+    const struct result result = { .outcome = outcome, .message = "the hook failed" };
+    OWNED_STRBUF struct strbuf json = STRBUF_EMPTY;
+
+    result_print(&result, &json);
+    pod->scheduled = true;
+    pod->courier.state = C_ENDED;
+    snprintf(pod->courier.message, sizeof(pod->courier.message), "%s", strbuf_text(&json));
+    watch_pod_changed(pod);
+}
+
+static void what_courier_said_of_one_attempt_is_no_word_about_the_next(void **state)
+{
+    struct wjob *job = stage_job();
+    struct wpod *first;
+
+    (void)state;
+    stage_trouble(NO_NODE, 2);
+    stage_start();
+    STAGE_UNTIL(stage_pods() == 1 && stage_pod()->plan_stored);
+    first = stage_pod();
+    stage_pass(5 * SECONDS);
+    courier_only_leaves_a_message(first, OUTCOME_NEVER_BEGAN);
+    first->build.state = C_ENDED;
+    first->build.exit_code = 128;
+    watch_pod_changed(first);
+    STAGE_UNTIL(stage_pods() == 2 && stage_pod()->plan_stored);
+    assert_int_equal(stage_said("job_attempt_failed"), 1);
+    stage_pass(5 * SECONDS);
+    /* the script ran, and the log cannot be read: the message decides */
+    courier_only_leaves_a_message(stage_pod(), OUTCOME_SUCCESS);
+    STAGE_UNTIL(job->state == W_OVER);
+    assert_int_equal(job->end, END_SUCCESS);
+    assert_int_equal(stage_pods(), 2);
+}
+
 static void a_job_that_passed_its_limit_is_given_up(void **state)
 {
     struct wjob *job = running(10000000);
@@ -269,6 +309,7 @@ int main(void)
         STAGE_TEST(a_dataops_that_is_down_for_minutes_misses_nothing),
         STAGE_TEST(a_big_log_waits_in_the_pod_while_dataops_is_down),
         STAGE_TEST(damage_on_the_way_is_repaired_without_a_trace_of_it),
+        STAGE_TEST(what_courier_said_of_one_attempt_is_no_word_about_the_next),
         STAGE_TEST(a_job_that_passed_its_limit_is_given_up),
         STAGE_TEST(a_line_about_lost_bytes_is_sent_again_in_its_place),
     };
