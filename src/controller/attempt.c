@@ -16,7 +16,8 @@
 #include <string.h>
 
 #define AGAIN_MS           5000 /* a question that Kubernetes did not answer */
-#define OUTSIDE_PATIENCE_S 60   /* beyond its grace, for a pod that somebody deleted and that does not end */
+#define FINDS_MOST         60 /* some seven minutes: after that the pod, if there is one, is named in the log and stays */
+#define OUTSIDE_PATIENCE_S 60 /* beyond its grace, for a pod that somebody deleted and that does not end */
 
 enum phase { PHASE_CREATING, PHASE_STORING, PHASE_WATCHING, PHASE_SETTLED, PHASE_LEFT, PHASE_ENDING };
 
@@ -31,6 +32,7 @@ struct attempt {
     bool has_run;                       /* courier's container was seen to run, and said to */
     bool has_spoken, is_gone;
     bool until_gone;          /* of attempt_end */
+    unsigned finds;           /* unanswered questions whether there is a pod */
     char early_gone[64];      /* uid of a pod of this name that went before the create was answered */
     struct pod_status status; /* while uid is NULL: of whatever pod has the name */
     struct patience patience;
@@ -50,11 +52,6 @@ static const struct attempt_events *events(const struct attempt *attempt)
 static void tell(const struct attempt *attempt, enum job_event event, enum reason reason, const char *text)
 {
     attempt->input.events->happened(attempt->input.owner, event, reason, text);
-}
-
-static int64_t poll_timeout_s(const struct attempt *attempt)
-{
-    return attempt->input.entry->runner->kubernetes.poll_timeout_s;
 }
 
 /* Whether the pod was made cannot be told from this answer. */
@@ -132,10 +129,13 @@ static void attempt_exists(struct attempt *attempt, const char *uid, const char 
 /* The create was overtaken by the job's end: all that counts is whether a pod stays behind. */
 static void attempt_has_none(struct attempt *attempt, bool is_sure)
 {
-    attempt->may_exist = !is_sure;
+    attempt->may_exist = !is_sure && attempt->finds++ < FINDS_MOST;
+    if (!is_sure && !attempt->may_exist)
+        say_event(attempt->input.job, LOG_ERROR, "pod_unknown", LOG_TEXT("pod", attempt->pod));
     if (attempt->phase == PHASE_ENDING)
-        loop_after(attempt->loop, &attempt->end_timer, is_sure ? 0 : AGAIN_MS,
-                   is_sure ? attempt_tell_gone : attempt_find, attempt);
+        loop_after(attempt->loop, &attempt->end_timer,
+                   attempt->may_exist ? AGAIN_MS + loop_random(attempt->loop) % AGAIN_MS : 0,
+                   attempt->may_exist ? attempt_find : attempt_tell_gone, attempt);
 }
 
 /* AlreadyExists, or a create without an answer: there is our own pod, an older one of ours that is going, or somebody
@@ -309,7 +309,7 @@ void attempt_await_start(struct attempt *attempt)
         .image = workload != NULL ? workload->image : NULL,
         .said = attempt->input.said,
         .status = &attempt->status,
-        .limit_s = poll_timeout_s(attempt),
+        .limit_s = attempt->input.entry->runner->kubernetes.poll_timeout_s,
         .job = attempt->input.job,
     };
 
@@ -535,7 +535,7 @@ struct attempt *attempt_new(const struct attempt_input *input)
     attempt->loop = entry->frame->loop;
     attempt->kube = cluster_kube(entry->cluster);
     attempt->ns = cluster_namespace(entry->cluster);
-    attempt->patience.limit_ms = (uint64_t)poll_timeout_s(attempt) * 1000;
+    attempt->patience.limit_ms = (uint64_t)entry->runner->kubernetes.poll_timeout_s * 1000;
     attempt->pod = pod_name(input->job->url, input->job->short_token, input->job->id, input->number);
     cluster_claim(entry->cluster, attempt->pod, &pod_events, attempt);
     return attempt;
@@ -595,5 +595,6 @@ bool attempt_may_have_pod(const struct attempt *attempt)
 
 bool attempt_is_asking(const struct attempt *attempt)
 {
-    return attempt->create_call != NULL || (attempt->removal != NULL && removal_is_asking(attempt->removal));
+    return (attempt->phase == PHASE_ENDING && attempt->may_exist) || /* it will be asked whether there is a pod */
+           attempt->create_call != NULL || (attempt->removal != NULL && removal_is_asking(attempt->removal));
 }

@@ -115,7 +115,6 @@ const struct pod_status *attempt_status(const struct attempt *attempt);
 bool attempt_has_pod(const struct attempt *attempt);
 /* A create went out and nobody knows whether it made a pod. */
 bool attempt_may_have_pod(const struct attempt *attempt);
-bool attempt_pod_is_gone(const struct attempt *attempt);
 /* A request is under way without whose answer a pod might stay behind. */
 bool attempt_is_asking(const struct attempt *attempt);
 

@@ -202,6 +202,39 @@ static void a_cancel_before_the_pod_was_made_leaves_none(void **state)
     assert_int_equal(stage_pods(), 0);
 }
 
+static void a_stop_waits_while_nobody_tells_whether_a_pod_exists(void **state)
+{
+    struct wjob *job = stage_job();
+
+    (void)state;
+    kube_plan("create pods", KUBE_FAILED, 1000, false);
+    kube_plan("get pods", KUBE_FAILED, 100000, false);
+    stage_start();
+    STAGE_UNTIL(kube_asked("create") > 2);
+    cancel(job);
+    STAGE_UNTIL(job->state == W_OVER);
+    stage_pass(MINUTES);
+    assert_non_null(stage_run());
+    stage_signal(SIGTERM);
+    assert_true(stage_pass(30 * SECONDS)); /* a pod may stay behind: the process does not end before that is known */
+}
+
+static void a_question_for_a_pod_that_is_never_answered_has_an_end(void **state)
+{
+    struct wjob *job = stage_job();
+
+    (void)state;
+    kube_plan("create pods", KUBE_FAILED, 1000, false);
+    kube_plan("get pods", KUBE_FAILED, 100000, false);
+    stage_start();
+    STAGE_UNTIL(kube_asked("create") > 2);
+    cancel(job);
+    STAGE_UNTIL(job->state == W_OVER);
+    STAGE_UNTIL(stage_run() == NULL);
+    assert_int_equal(stage_said("pod_unknown"), 1);
+    assert_in_range(kube_asked("get"), 50, 70);
+}
+
 static void an_abort_before_the_create_was_answered_leaves_no_pod(void **state)
 {
     struct wjob *job = stage_job();
@@ -268,6 +301,8 @@ int main(void)
         STAGE_TEST(a_deleted_pod_counts_against_the_limit_until_it_is_gone),
         STAGE_TEST(a_pod_that_does_not_go_stops_counting_after_ten_minutes),
         STAGE_TEST(a_cancel_before_the_pod_was_made_leaves_none),
+        STAGE_TEST(a_stop_waits_while_nobody_tells_whether_a_pod_exists),
+        STAGE_TEST(a_question_for_a_pod_that_is_never_answered_has_an_end),
         STAGE_TEST(an_abort_before_the_create_was_answered_leaves_no_pod),
         STAGE_TEST(the_pod_of_an_earlier_attempt_is_deleted_until_it_is_gone),
         STAGE_TEST(an_aborted_job_loses_its_pod_at_once_and_is_not_reported),
