@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import hashlib
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -57,7 +59,8 @@ class Repositories:
     def commit(self, name: str, files: dict, message: str = "Change", branch: str = "main") -> str:
         """Commits the files on top of the branch; gives the sha.
 
-        A value is the content (text), or an object: base64, executable, or symlink (the target).
+        A value is the content (text), or an object: base64, executable, symlink (the target), or lfs (the content, which
+        git keeps a pointer to).
         """
         self.create(name)
         parent = self.sha(name, branch)
@@ -73,6 +76,8 @@ class Repositories:
         entries = []
         for path, content in files.items():
             mode, data = _content(content)
+            if isinstance(content, dict) and "lfs" in content:
+                data = self._keep_large(name, content["lfs"].encode())
             entries.append(f"{mode} {run('hash-object', '-w', '--stdin', data=data)}\t{path}")
         run("update-index", "--index-info", data="\n".join(entries).encode() + b"\n")
         tree = run("write-tree")
@@ -80,6 +85,17 @@ class Repositories:
         run("update-ref", f"refs/heads/{branch}", sha)
         index.unlink(missing_ok=True)
         return sha
+
+    def large_path(self, name: str, oid: str) -> Path:
+        return self.path(name) / "large" / Path(oid).name
+
+    def _keep_large(self, name: str, data: bytes) -> bytes:
+        """Stores a large file as git-lfs has it; gives its pointer."""
+        oid = hashlib.sha256(data).hexdigest()
+        path = self.large_path(name, oid)
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+        return f"version https://git-lfs.github.com/spec/v1\noid sha256:{oid}\nsize {len(data)}\n".encode()
 
     def sha(self, name: str, ref: str) -> str | None:
         try:
@@ -149,9 +165,26 @@ class GitHttp:
             return refused
         if "git-receive-pack" in request.path_qs:
             return web.Response(status=403, text="You are not allowed to upload code.\n")
-        if not (self.repositories.path(name) / "HEAD").exists() or tail.startswith("info/lfs"):
+        if not (self.repositories.path(name) / "HEAD").exists():
             return web.Response(status=404, text="The project you were looking for could not be found.\n")
+        if tail.startswith("info/lfs/"):
+            return await self._large(request, name, tail)
         return await self._backend(request, name, tail)
+
+    async def _large(self, request: web.Request, name: str, tail: str) -> web.StreamResponse:
+        """The downloads of git-lfs (its batch API): the answer names where each file is, and with which login."""
+        if request.method == "GET":
+            path = self.repositories.large_path(name, tail.rsplit("/", 1)[1])
+            return web.FileResponse(path) if path.exists() else web.Response(status=404)
+        if tail != "info/lfs/objects/batch":
+            return web.Response(status=404, text="The project you were looking for could not be found.\n")
+        asked = json.loads(await request.read())
+        here = f"{request.scheme}://{request.host}/{name}.git/info/lfs/objects"
+        login = {"Authorization": request.headers["Authorization"]}
+        objects = [{**o, "actions": {"download": {"href": f"{here}/{o['oid']}", "header": login}}}
+                   if self.repositories.large_path(name, o["oid"]).exists()
+                   else {**o, "error": {"code": 404, "message": "Object does not exist"}} for o in asked["objects"]]
+        return web.json_response({"transfer": "basic", "objects": objects}, content_type="application/vnd.git-lfs+json")
 
     async def _backend(self, request: web.Request, name: str, tail: str) -> web.StreamResponse:
         body = await request.read()
