@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BUILD ?= build
 export DATAOPS_CLUSTER ?= standin
 
-.PHONY: help deps deps-build deps-test deps-image deps-cluster build demo unit integration cluster test fuzz lint image bench clean
+.PHONY: help deps deps-build deps-test deps-image deps-cluster build demo unit integration cluster test fuzz faults lint image bench clean
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
@@ -33,6 +33,8 @@ test: ## everything that must be green: lint, unit, integration, a real Kubernet
 	@scripts/test
 fuzz: deps-test ## each fuzz target for a minute (SECONDS_EACH=60; KEEP=1: what adds coverage goes into the corpus)
 	@KEEP=$(KEEP) scripts/fuzz $(or $(SECONDS_EACH),60)
+faults: deps-test ## courier with one call that fails, each in turn (not in `make test`: it still finds wrong ends)
+	@scripts/faults
 lint: deps-test ## warnings of gcc and clang, analyzer, rules of the house, format, shellcheck
 	@scripts/lint
 image: build deps-image ## build/dataops-runner-image.tar and .spdx.json (BASE=image: built on that one; FRESH=1: with Debian's updates)
