@@ -167,32 +167,32 @@ static void what_an_earlier_job_planted_does_not_reach_the_next(void **state)
     }
 }
 
-/* The earlier job's program is ../../evil, which leaves a mark. */
+/* The earlier job names a shell's command, which leaves a mark: where Landlock is, the kernel refuses a program that
+ * lies in the builds volume, and would stop what these tests are about. */
 static void what_an_earlier_job_left_starts_nothing(void **state)
 {
 #define NAMES_EVIL                                                                                                     \
     "for k in core.fsmonitor core.sshCommand core.askPass core.alternateRefsCommand credential.helper "                \
-    "filter.e.smudge filter.e.clean filter.e.process diff.e.textconv diff.e.command alias.fetch alias.checkout; do "   \
-    "git config --file $F $k $B/evil; done; git config --file $F core.hooksPath $B/hooks; "
+    "filter.e.smudge filter.e.clean diff.e.textconv diff.e.command alias.fetch alias.checkout; do "                    \
+    "git config --file $F $k \"$EVIL\"; done; "
     static const struct {
         const char *name, *commands;
     } roads[] = {
         { "include.path", "F=$B/included; " NAMES_EVIL "git config include.path $B/included" },
         { "includeIf", "F=$B/included; " NAMES_EVIL "git config includeIf.gitdir:/**.path $B/included" },
         { "a file as .git", "F=.git/config; " NAMES_EVIL "mv .git $B/elsewhere; echo gitdir: $B/elsewhere > .git" },
-        { "commondir", "cp -r .git $B/common; F=$B/common/config; " NAMES_EVIL "echo $B/common > .git/commondir" },
+        { "commondir", "cp -r .git $B/common; F=$B/common/config; " NAMES_EVIL
+                       "mkdir -p $B/common/info; cp .git/info/attributes $B/common/info/; echo $B/common > "
+                       ".git/commondir" },
         { "the configuration of a work tree",
           "git config extensions.worktreeConfig true; F=.git/config.worktree; " NAMES_EVIL "true" },
-        { "hooks", "cp $B/hooks/* .git/hooks/" },
     };
     (void)state;
     for (size_t i = 0; i < COUNT_OF(roads); i++) {
         struct repository all;
         char commands[1800];
         snprintf(commands, sizeof commands,
-                 "B=$(cd ../..; pwd); printf \"#!/bin/sh\\ntouch $B/attacked\\ncat\\n\" > $B/evil; chmod 755 $B/evil; "
-                 "chmod 777 $B; mkdir $B/hooks .git/info 2> /dev/null || mkdir -p $B/hooks; "
-                 "for h in post-checkout post-index-change reference-transaction; do cp $B/evil $B/hooks/$h; done; "
+                 "B=$(cd ..; pwd); chmod 777 ../..; EVIL=\"touch $(cd ../..; pwd)/attacked; cat\"; mkdir -p .git/info; "
                  "echo '* filter=e diff=e' > .git/info/attributes; echo left > untracked; %s",
                  roads[i].commands);
         left_make(&all, commands);

@@ -189,55 +189,54 @@ static void another_server_that_asks_for_a_login_gets_none(void **state)
     large_clear(&large);
 }
 
-/* @VOLUME@: the folder that holds evil, a program which leaves a mark. */
+/* Each road would leave the file mark in the project folder, by a program of the system: Landlock, where it is, refuses
+ * all others, and would stop what this test is about. @THERE@: a repository on this machine. */
 static void no_setting_and_no_server_makes_lfs_start_a_program(void **state)
 {
     static const char only_web[] = "large files (LFS) are fetched by http and https only";
     static const struct {
         const char *name, *lfsconfig, *transfer, *says; /* says NULL: the large file comes all the same */
     } roads[] = {
-        { "an extension", "[lfs \"extension.e\"]\n\tclean = @VOLUME@/evil\n\tsmudge = @VOLUME@/evil\n\tpriority = 0\n",
+        { "an extension", "[lfs \"extension.e\"]\n\tclean = touch mark\n\tsmudge = touch mark\n\tpriority = 0\n",
           "basic", NULL },
-        { "an agent", "[lfs]\n\tstandalonetransferagent = e\n[lfs \"customtransfer.e\"]\n\tpath = @VOLUME@/evil\n",
-          "basic", NULL },
+        { "an agent",
+          "[lfs]\n\tstandalonetransferagent = e\n[lfs \"customtransfer.e\"]\n\tpath = touch\n\targs = mark\n", "basic",
+          NULL },
         { "an agent that the server names",
-          "[lfs \"customtransfer.basic\"]\n\tpath = @VOLUME@/evil\n[lfs \"customtransfer.e\"]\n\tpath = "
-          "@VOLUME@/evil\n",
+          "[lfs \"customtransfer.basic\"]\n\tpath = touch\n\targs = mark\n[lfs \"customtransfer.e\"]\n\tpath = "
+          "touch\n\targs = mark\n",
           "e", NULL },
         { "the agent for file: URLs, named by the server", NULL, "lfs-standalone-file", "git ended with exit code" },
-        { "a file: URL", "[lfs]\n\turl = file://@VOLUME@/there\n", "basic", only_web },
-        { "a git: URL taken for a file: URL", "[lfs]\n\turl = git://@VOLUME@/there\n\tgitprotocol = file\n", "basic",
+        { "a file: URL", "[lfs]\n\turl = file://@THERE@\n", "basic", only_web },
+        { "a git: URL taken for a file: URL", "[lfs]\n\turl = git://@THERE@\n\tgitprotocol = file\n", "basic",
           only_web },
-        { "ssh", "[core]\n\tsshCommand = @VOLUME@/evil\n[lfs]\n\tsshtransfer = always\n\turl = ssh://git@127.0.0.1/x\n",
+        { "ssh",
+          "[core]\n\tsshCommand = \"touch mark;\"\n[lfs]\n\tsshtransfer = always\n\turl = ssh://git@127.0.0.1/x\n",
           "basic", only_web },
-        { "a helper for logins", "[credential]\n\thelper = @VOLUME@/evil\n[core]\n\taskPass = @VOLUME@/evil\n", "basic",
-          NULL },
+        { "a helper for logins", "[credential]\n\thelper = !touch mark;\n[core]\n\taskPass = touch\n", "basic", NULL },
     };
     (void)state;
     need_lfs();
     for (size_t i = 0; i < COUNT_OF(roads); i++) {
         struct large large;
-        char volume[64] = "/tmp/dataops-lfs-XXXXXX", mark[80];
-        assert_non_null(mkdtemp(volume));
-        shell("cd %s; chmod 777 .; printf '#!/bin/sh\ntouch %s/mark\nexec cat\n' > evil; chmod 755 evil; mkdir there; "
-              "cd there; git init -q --bare; mkdir -p lfs/objects",
-              volume, volume);
+        char there[64] = "/tmp/dataops-lfs-XXXXXX";
+        assert_non_null(mkdtemp(there));
+        shell("cd %s; chmod 755 .; git init -q --bare; mkdir -p lfs/objects", there);
         struct strbuf config = STRBUF_EMPTY;
         const char *text = roads[i].lfsconfig ? roads[i].lfsconfig : "";
-        for (const char *found; (found = strstr(text, "@VOLUME@")); text = found + 8)
-            strbuf_format(&config, "%.*s%s", (int)(found - text), text, volume);
+        for (const char *found; (found = strstr(text, "@THERE@")); text = found + 7)
+            strbuf_format(&config, "%.*s%s", (int)(found - text), text, there);
         strbuf_add_text(&config, text);
         large_make(&large, strbuf_text(&config),
                    &(struct answers){ .transfer = roads[i].transfer, .href = "@ORIGIN@/object" }, 200);
         pod_run(&large.all.pod, job_user());
-        snprintf(mark, sizeof mark, "%s/mark", volume);
-        if (access(mark, F_OK) == 0)
+        if (access(pod_path(&large.all.pod, "/builds/g/p/mark"), F_OK) == 0)
             fail_msg("%s started a program:\n%s", roads[i].name, trace_end(&large.all.pod));
         if (!strstr(strbuf_text(&large.all.pod.trace), roads[i].says ? roads[i].says : "\nlarge\nwhole\n"))
             fail_msg("%s:\n%s", roads[i].name, trace_end(&large.all.pod));
         strbuf_clear(&config);
         large_clear(&large);
-        shell("rm -rf %s", volume);
+        shell("rm -rf %s", there);
     }
 }
 
