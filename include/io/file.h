@@ -12,6 +12,9 @@ struct loop;
 
 /* Reads a whole file into out (up to out's ceiling). */
 int file_read(const char *path, struct strbuf *out, struct error *error) MUST_CHECK;
+/* Gives the content of the file that a key of the configuration names, at most most bytes; an unset or empty path gives
+ * nothing and succeeds. BLAME_CONFIG names the key. */
+int file_read_named(const char *path, const char *key, size_t most, char **given, struct error *error) MUST_CHECK;
 /* Writes to a temporary name beside it, fsync, rename: the old content or the new, never half. */
 int file_write(const char *path, const void *bytes, size_t length, mode_t mode, struct error *error) MUST_CHECK;
 /* Writes all of it, as often as it takes; -1 with errno. */

@@ -7,22 +7,7 @@
 #include <signal.h>
 #include <string.h>
 
-#define PEM_MOST (1u * MIB)
-
-static int read_pem(const char *path, const char *key, char **given, struct error *error)
-{
-    struct strbuf text = STRBUF_UP_TO(PEM_MOST);
-
-    if (path == NULL || path[0] == '\0')
-        return 0;
-    if (file_read(path, &text, error) < 0) {
-        strbuf_clear(&text);
-        error->blame = BLAME_CONFIG;
-        return error_within(error, "%s", key);
-    }
-    *given = strbuf_take(&text, NULL);
-    return 0;
-}
+#define PEM_MOST (1 * MIB)
 
 static void remote_signalled(void *owner, int number)
 {
@@ -45,9 +30,9 @@ int remote_open(struct remote *remote, const struct remote_place *place, struct 
     };
 
     *remote = (struct remote){ .body = STRBUF_EMPTY };
-    if (read_pem(place->tls_ca_file, "tls-ca-file", &remote->ca_pem, error) < 0 ||
-        read_pem(place->tls_cert_file, "tls-cert-file", &remote->cert_pem, error) < 0 ||
-        read_pem(place->tls_key_file, "tls-key-file", &remote->key_pem, error) < 0)
+    if (file_read_named(place->tls_ca_file, "tls-ca-file", PEM_MOST, &remote->ca_pem, error) < 0 ||
+        file_read_named(place->tls_cert_file, "tls-cert-file", PEM_MOST, &remote->cert_pem, error) < 0 ||
+        file_read_named(place->tls_key_file, "tls-key-file", PEM_MOST, &remote->key_pem, error) < 0)
         return -1;
     dataops.tls = (struct http_tls){
         .ca_pem = remote->ca_pem,

@@ -7,21 +7,7 @@
 
 #include <string.h>
 
-/* Reads a PEM file named by a key of the configuration; an unset key gives NULL. */
-static int entry_read_pem(const char *path, const char *key, char **given, struct error *error)
-{
-    struct strbuf text = STRBUF_UP_TO(1 * MIB);
-
-    if (path == NULL || path[0] == '\0')
-        return 0;
-    if (file_read(path, &text, error) < 0) {
-        strbuf_clear(&text);
-        error->blame = BLAME_CONFIG;
-        return error_within(error, "%s", key);
-    }
-    *given = strbuf_take(&text, NULL);
-    return 0;
-}
+#define PEM_MOST (1 * MIB)
 
 static int entry_read_token(struct entry *entry, struct error *error)
 {
@@ -66,9 +52,9 @@ int entry_init(struct entry *entry, const struct frame *frame, struct cluster_se
 
     *entry = (struct entry){ .frame = frame, .runner = runner };
     if (entry_read_token(entry, error) < 0 ||
-        entry_read_pem(runner->tls_ca_file, "tls-ca-file", &entry->ca_pem, error) < 0 ||
-        entry_read_pem(runner->tls_cert_file, "tls-cert-file", &entry->cert_pem, error) < 0 ||
-        entry_read_pem(runner->tls_key_file, "tls-key-file", &entry->key_pem, error) < 0)
+        file_read_named(runner->tls_ca_file, "tls-ca-file", PEM_MOST, &entry->ca_pem, error) < 0 ||
+        file_read_named(runner->tls_cert_file, "tls-cert-file", PEM_MOST, &entry->cert_pem, error) < 0 ||
+        file_read_named(runner->tls_key_file, "tls-key-file", PEM_MOST, &entry->key_pem, error) < 0)
         return -1;
     entry->short_token = entry->token != NULL ? pod_short_token(entry->token) : NULL;
     place.token = entry->token;

@@ -43,6 +43,21 @@ int file_read(const char *path, struct strbuf *out, struct error *error)
     return length < 0 ? -1 : 0;
 }
 
+int file_read_named(const char *path, const char *key, size_t most, char **given, struct error *error)
+{
+    struct strbuf text = STRBUF_UP_TO(most);
+
+    if (path == NULL || path[0] == '\0')
+        return 0;
+    if (file_read(path, &text, error) < 0) {
+        strbuf_wipe(&text);
+        error->blame = BLAME_CONFIG;
+        return error_within(error, "%s", key);
+    }
+    *given = strbuf_take(&text, NULL);
+    return 0;
+}
+
 int file_write_fd(int fd, const void *from, size_t length)
 {
     const char *bytes = from;

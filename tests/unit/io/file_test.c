@@ -82,6 +82,26 @@ static void a_missing_file_is_named(void **state)
     assert_true(file_exists("/"));
 }
 
+static void a_file_that_a_key_names_is_read_and_the_key_is_named_when_it_cannot_be(void **state)
+{
+    (void)state;
+    struct error error = ERROR_NONE;
+    OWNED_TEXT char *unset = NULL;
+    OWNED_TEXT char *text = NULL;
+
+    put("ca.pem", "certificate");
+    assert_int_equal(file_read_named(NULL, "tls-ca-file", 100, &unset, &error), 0);
+    assert_int_equal(file_read_named("", "tls-ca-file", 100, &unset, &error), 0);
+    assert_null(unset);
+    assert_int_equal(file_read_named(in_folder("ca.pem"), "tls-ca-file", 100, &text, &error), 0);
+    assert_string_equal(text, "certificate");
+    assert_int_equal(file_read_named(in_folder("ca.pem"), "tls-ca-file", 3, &unset, &error), -1);
+    assert_int_equal(file_read_named(in_folder("missing"), "tls-ca-file", 100, &unset, &error), -1);
+    assert_int_equal(error.blame, BLAME_CONFIG);
+    assert_non_null(strstr(error.text, "tls-ca-file"));
+    assert_null(unset);
+}
+
 static void a_write_that_fails_leaves_nothing_behind(void **state)
 {
     (void)state;
@@ -227,6 +247,7 @@ int main(void)
         CASE(what_is_written_is_read_back_with_its_mode),
         CASE(a_file_over_the_ceiling_is_refused),
         CASE(a_missing_file_is_named),
+        CASE(a_file_that_a_key_names_is_read_and_the_key_is_named_when_it_cannot_be),
         CASE(a_write_that_fails_leaves_nothing_behind),
         CASE(folders_are_made_with_their_parents),
         CASE(a_tree_is_removed_and_links_are_not_followed),
