@@ -7,10 +7,9 @@
 #include "state.h"
 #include "text/json.h"
 
-#define FIRST_MS    (10 * 60 * 1000) /* the pods of an earlier controller are known by then */
-#define EVERY_MS    (24 * 3600 * 1000)
-#define JITTER_MS   (10 * 60 * 1000)
-#define SEALED_MOST (64 * KIB)
+#define FIRST_MS  (10 * 60 * 1000) /* the pods of an earlier controller are known by then */
+#define EVERY_MS  (24 * 3600 * 1000)
+#define JITTER_MS (10 * 60 * 1000)
 
 struct keys {
     const struct frame *frame;
@@ -38,7 +37,7 @@ static unsigned number_of(const struct state *state, const char *ns, const struc
 {
     const char *name = json_text_at(pod, "metadata.name", "");
     const char *text = json_text(json_at(pod, "metadata.annotations"), POD_ANNOTATION_SEALED, NULL);
-    struct strbuf json = STRBUF_UP_TO(SEALED_MOST);
+    struct strbuf json = STRBUF_UP_TO(STATE_SEALED_MOST);
     unsigned number = text != NULL ? state_key_of(text) : 0;
 
     if (state_can_seal(state) && number > 0 && state_open_sealed(state, ns, name, text, &json) < 0)

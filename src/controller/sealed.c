@@ -9,7 +9,6 @@
 
 #define SEALED_VERSION         2
 #define SEALED_WITHOUT_ATTEMPT 1 /* as it was before: the pod's name alone says which attempt it is */
-#define SEALED_MOST            (64 * KIB)
 
 struct sealed_job sealed_job_of(const char *url, const char *short_token, uint64_t id, const char *token)
 {
@@ -103,7 +102,7 @@ const char *sealed_open(const struct state *state, const char *ns, const struct 
 {
     const char *name = json_text_at(pod, "metadata.name", "");
     const char *sealed = json_text(json_at(pod, "metadata.annotations"), POD_ANNOTATION_SEALED, NULL);
-    struct strbuf text = STRBUF_UP_TO(SEALED_MOST);
+    struct strbuf text = STRBUF_UP_TO(STATE_SEALED_MOST);
     struct error ignored = ERROR_NONE; /* what is no JSON was not written by a controller: it does not open */
     OWNED_JSON struct cJSON *json = NULL;
     int64_t version;

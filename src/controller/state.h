@@ -42,6 +42,7 @@ bool state_can_seal(const struct state *state);
 char *state_seal(const struct state *state, const char *ns, const char *pod, const char *json);
 /* The number of the key that an annotation names; 0 none. Anybody can write one: only opening it proves anything. */
 unsigned state_key_of(const char *sealed);
+#define STATE_SEALED_MOST (64 * KIB) /* a text that is longer was not sealed by a controller */
 /* Opens an annotation; -1 when the key is not known or the text was made for another pod. */
 int state_open_sealed(const struct state *state, const char *ns, const char *pod, const char *sealed,
                       struct strbuf *json) MUST_CHECK;
