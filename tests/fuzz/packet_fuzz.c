@@ -9,34 +9,14 @@
 #include "step/protocol.h"
 
 #include "connect.h"
+#include "packets.h"
 
 #include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { FDS_MOST = 3, PACKETS_MOST = 64 };
-
-static void packet_send(int socket, const uint8_t *bytes, size_t size, unsigned fd_count)
-{
-    union {
-        struct cmsghdr head;
-        char bytes[CMSG_SPACE(FDS_MOST * sizeof(int))];
-    } control = { 0 };
-    char copy[64];
-    const int fds[FDS_MOST] = { STDERR_FILENO, STDERR_FILENO, STDERR_FILENO };
-    struct iovec part = { .iov_base = copy, .iov_len = size };
-    struct msghdr packet = { .msg_iov = &part, .msg_iovlen = 1 };
-
-    memcpy(copy, bytes, size);
-    if (fd_count > 0) {
-        packet.msg_control = control.bytes;
-        packet.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
-        control.head = (struct cmsghdr){ CMSG_LEN(fd_count * sizeof(int)), SOL_SOCKET, SCM_RIGHTS };
-        memcpy(CMSG_DATA(&control.head), fds, fd_count * sizeof(int));
-    }
-    EXPECT(sendmsg(socket, &packet, MSG_NOSIGNAL) == (ssize_t)size);
-}
+enum { PACKETS_MOST = 64 };
 
 static size_t size_of(uint32_t kind)
 {
@@ -77,6 +57,7 @@ static void descriptors_close(int first)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    const int fds[FDS_MOST] = { STDERR_FILENO, STDERR_FILENO, STDERR_FILENO };
     int pair[2];
     EXPECT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
     const int next = dup(pair[1]);
@@ -89,7 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size--;
         if (length > size)
             length = size;
-        packet_send(pair[0], data, length, fd_count);
+        EXPECT(packet_send(pair[0], data, length, fd_count, fds) == (ssize_t)length);
         goes_on = packet_receive(pair[1], data, length, fd_count);
         data += length;
         size -= length;

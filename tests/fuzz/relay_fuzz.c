@@ -11,6 +11,7 @@
 #include "io/loop.h"
 #include "step/protocol.h"
 
+#include "packets.h"
 #include "relay.h"
 
 #include <fcntl.h>
@@ -20,7 +21,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { FDS_MOST = 3, PACKETS_MOST = 24 };
+enum { PACKETS_MOST = 24 };
 
 struct story {
     unsigned connected, started, ended, lost;
@@ -75,27 +76,6 @@ static int step_connect(const char *path)
     return fd;
 }
 
-static void packet_send(int socket, const uint8_t *bytes, size_t size, unsigned fd_count, const int *fds)
-{
-    union {
-        struct cmsghdr head;
-        char bytes[CMSG_SPACE(FDS_MOST * sizeof(int))];
-    } control = { 0 };
-    char copy[64];
-    struct iovec part = { .iov_base = copy, .iov_len = size };
-    struct msghdr packet = { .msg_iov = &part, .msg_iovlen = 1 };
-
-    memcpy(copy, bytes, size);
-    if (fd_count > 0) {
-        packet.msg_control = control.bytes;
-        packet.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
-        control.head = (struct cmsghdr){ CMSG_LEN(fd_count * sizeof(int)), SOL_SOCKET, SCM_RIGHTS };
-        memcpy(CMSG_DATA(&control.head), fds, fd_count * sizeof(int));
-    }
-    const ssize_t ignored = sendmsg(socket, &packet, MSG_NOSIGNAL); /* courier may have hung up: so it may */
-    (void)ignored;
-}
-
 static void script_ask(struct relay *relay, struct story *story)
 {
     struct error error = ERROR_NONE;
@@ -122,7 +102,8 @@ static void play(struct loop *loop, struct relay *relay, struct story *story, in
         size--;
         if (length > size)
             length = size;
-        packet_send(step, data, length, fd_count, fds);
+        const ssize_t ignored = packet_send(step, data, length, fd_count, fds); /* courier may have hung up */
+        (void)ignored;
         loop_turn(loop, 0);
         loop_turn(loop, 0);
         if (relay_is_connected(relay) && !story->asked && story->lost == 0)
