@@ -142,9 +142,9 @@ static void a_pod_of_an_entry_that_is_not_configured_any_more_is_left_alone(void
     assert_null(stage_run());
 }
 
-static void of_two_attempts_only_the_last_is_the_job(bool last_is_listed_first)
+/* The controller was killed with two attempts at the job in the namespace: gives the pod of the first. */
+static struct wpod *kill_with_two_attempts(const struct wjob *job)
 {
-    struct wjob *job = stage_job();
     struct wpod *first;
 
     stage_trouble(NODE_REFUSES, 1);
@@ -155,6 +155,14 @@ static void of_two_attempts_only_the_last_is_the_job(bool last_is_listed_first)
     STAGE_UNTIL(job->scripts == 1);
     stage_kill();
     kube_unplan();
+    return first;
+}
+
+static void of_two_attempts_only_the_last_is_the_job(bool last_is_listed_first)
+{
+    struct wjob *job = stage_job();
+    struct wpod *first = kill_with_two_attempts(job);
+
     assert_int_equal(stage_pods(), 2);
     assert_false(first->deleting);
     stage_pod()->pieces_left = 100;
@@ -349,17 +357,9 @@ static void a_pod_with_the_jobs_own_seal_under_another_name_changes_nothing(void
 static void labels_and_key_of_a_genuine_pod_may_say_what_they_like(void **state)
 {
     struct wjob *job = stage_job();
-    struct wpod *first;
+    struct wpod *first = kill_with_two_attempts(job);
 
     (void)state;
-    stage_trouble(NODE_REFUSES, 1);
-    kube_plan("delete pods", KUBE_FAILED, 1000, false);
-    stage_start();
-    STAGE_UNTIL(stage_pods() == 1);
-    first = stage_pod();
-    STAGE_UNTIL(job->scripts == 1);
-    stage_kill();
-    kube_unplan();
     json_remove(json_at(first->object, "metadata.labels"), POD_LABEL_ATTEMPT);
     json_set_text(json_at(first->object, "metadata.labels"), POD_LABEL_ATTEMPT, "7");
     set_annotation(stage_pod(), POD_ANNOTATION_KEY, "something else");

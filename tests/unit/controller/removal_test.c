@@ -202,17 +202,23 @@ static void a_cancel_before_the_pod_was_made_leaves_none(void **state)
     assert_int_equal(stage_pods(), 0);
 }
 
-static void a_stop_waits_while_nobody_tells_whether_a_pod_exists(void **state)
+/* A canceled job of whose pod Kubernetes tells nothing. */
+static void end_a_job_without_an_answer(void)
 {
     struct wjob *job = stage_job();
 
-    (void)state;
     kube_plan("create pods", KUBE_FAILED, 1000, false);
     kube_plan("get pods", KUBE_FAILED, 100000, false);
     stage_start();
     STAGE_UNTIL(kube_asked("create") > 2);
     cancel(job);
     STAGE_UNTIL(job->state == W_OVER);
+}
+
+static void a_stop_waits_while_nobody_tells_whether_a_pod_exists(void **state)
+{
+    (void)state;
+    end_a_job_without_an_answer();
     stage_pass(MINUTES);
     assert_non_null(stage_run());
     stage_signal(SIGTERM);
@@ -221,15 +227,8 @@ static void a_stop_waits_while_nobody_tells_whether_a_pod_exists(void **state)
 
 static void a_question_for_a_pod_that_is_never_answered_has_an_end(void **state)
 {
-    struct wjob *job = stage_job();
-
     (void)state;
-    kube_plan("create pods", KUBE_FAILED, 1000, false);
-    kube_plan("get pods", KUBE_FAILED, 100000, false);
-    stage_start();
-    STAGE_UNTIL(kube_asked("create") > 2);
-    cancel(job);
-    STAGE_UNTIL(job->state == W_OVER);
+    end_a_job_without_an_answer();
     STAGE_UNTIL(stage_run() == NULL);
     assert_int_equal(stage_said("pod_unknown"), 1);
     assert_in_range(kube_asked("get"), 50, 70);
